@@ -1,0 +1,48 @@
+package classic
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// MaxNameRunes is the longest name, in characters (Unicode code points).
+const MaxNameRunes = 64
+
+// ValidateName says whether name is fit for a roster: 1 to MaxNameRunes
+// characters, none of them a comma, a semicolon, a control or format character
+// or a replacement for something undecodable, and no white space at the ends.
+// The error belongs to ErrName and reads as a sentence for the person.
+func ValidateName(name string) error {
+	if strings.TrimSpace(name) == "" {
+		return ErrNameEmpty
+	}
+	if !utf8.ValidString(name) || strings.TrimSpace(name) != name {
+		return ErrNameControl
+	}
+	runes := 0
+	for _, r := range name {
+		runes++
+		switch {
+		case r == ',' || r == ';':
+			return ErrNameComma
+		case r == utf8.RuneError, unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp):
+			return ErrNameControl
+		}
+	}
+	if runes > MaxNameRunes {
+		return ErrNameLong
+	}
+	return nil
+}
+
+// NameKey folds a name to the key under which it is unique on a roster: two
+// names that differ only in case, or in width as full and half width letters
+// do, are one name (Unicode NFKC and case folding, UAX #15 and #31), so nobody
+// can pose as "bob" by calling himself "Bob".
+func NameKey(name string) string {
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
+}

@@ -1,0 +1,64 @@
+// Package hostnet is the network as one host sees it, behind an interface: the
+// operating system's (OS), or a host of an in-memory network (Sim), which runs
+// in testing/synctest's fake time. The same conformance test holds for both.
+package hostnet
+
+import (
+	"context"
+	"net"
+	"net/netip"
+)
+
+// Net opens sockets on one host. Errors are *net.OpError as package net
+// returns them: a port in use is syscall.EADDRINUSE, and a connected UDP socket
+// whose peer's port is closed reports syscall.ECONNREFUSED on a later read or
+// write (ICMP port unreachable).
+type Net interface {
+	// ListenPacket opens a UDP socket. An unspecified address listens on all
+	// of the host's addresses, port 0 on any free port. The addresses that
+	// ReadFrom returns, and that WriteTo takes, are *net.UDPAddr.
+	ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error)
+	// DialPacket opens a connected UDP socket on any free port.
+	DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error)
+	// Listen opens a TCP listener, with ListenPacket's rules for the address.
+	Listen(ctx context.Context, local netip.AddrPort) (net.Listener, error)
+	// Dial opens a TCP connection.
+	Dial(ctx context.Context, remote netip.AddrPort) (net.Conn, error)
+}
+
+// OS is the operating system's network.
+var OS Net = osNet{}
+
+type osNet struct{}
+
+func (osNet) ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error) {
+	var lc net.ListenConfig
+	return lc.ListenPacket(ctx, "udp", local.String())
+}
+
+func (osNet) DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "udp", remote.String())
+}
+
+func (osNet) Listen(ctx context.Context, local netip.AddrPort) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", local.String())
+}
+
+func (osNet) Dial(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", remote.String())
+}
+
+// AddrPort returns the address of a socket of this package, with an IPv4
+// address mapped into IPv6 as the IPv4 address. It is the zero AddrPort for an
+// address of any other kind.
+func AddrPort(a net.Addr) netip.AddrPort {
+	ap, ok := a.(interface{ AddrPort() netip.AddrPort })
+	if !ok {
+		return netip.AddrPort{}
+	}
+	v := ap.AddrPort()
+	return netip.AddrPortFrom(v.Addr().Unmap(), v.Port())
+}

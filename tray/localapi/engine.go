@@ -1,0 +1,57 @@
+// Package localapi is the one door into the client's background process: HTTP
+// and server-sent events over a Unix socket that only the account may open, or
+// over a named pipe of the current user on Windows. The command line, the
+// popup process and any script come in here.
+package localapi
+
+import (
+	"context"
+
+	"earshot/tray/chat"
+)
+
+// Role is what a subscriber is to the engine.
+type Role string
+
+const (
+	// Watcher only listens.
+	Watcher Role = "watcher"
+	// Popup is the process that shows compose windows. EventOpen goes to it
+	// alone.
+	Popup Role = "popup"
+)
+
+// Engine is what the API serves. It is safe for use by several goroutines.
+// Errors read as sentences in the person's language.
+type Engine interface {
+	Status() chat.Status
+	// Roster returns everyone online and everyone with a conversation: who
+	// wrote unread messages first, then who is online, then by name.
+	Roster() []chat.Person
+	// History returns the last limit messages with peer (of all conversations
+	// if peer is empty) that are older than message before (0: the newest),
+	// oldest first.
+	History(ctx context.Context, peer string, before int64, limit int) ([]chat.Message, error)
+	// Send stores a message to the person, or to chat.Everyone, and returns it
+	// in the state Sending; its way shows in events. If wait is set it returns
+	// when the message is Sent or Failed, or waits for a person who is offline.
+	Send(ctx context.Context, to, text string, wait bool) (chat.Message, error)
+	// Retry sends a Failed message again.
+	Retry(ctx context.Context, id int64) error
+	// MarkRead says that the person has seen all messages from peer.
+	MarkRead(ctx context.Context, peer string) error
+	// Compose opens the popup for peer, or the Find popup if peer is empty.
+	Compose(ctx context.Context, peer string) error
+	// Subscribe returns the events from now on, an EventSnapshot first.
+	Subscribe(role Role) Subscription
+	// Quit ends the client; it returns before that has happened.
+	Quit()
+}
+
+// Subscription is one subscriber's events. Its memory is bounded: a subscriber
+// that falls too far behind gets a fresh EventSnapshot for what it missed.
+type Subscription interface {
+	// Next waits for the next event. It returns io.EOF when the engine ends.
+	Next(ctx context.Context) (chat.Event, error)
+	Close()
+}
