@@ -1,0 +1,60 @@
+# Earshot. `make run` shows it, `make test` proves it; `make help` lists the rest.
+
+SHELL       := /bin/bash
+VERSION     ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo 0.1.0-$$(git rev-parse --short HEAD 2>/dev/null || echo unknown))
+LDFLAGS     := -s -w -X main.version=$(VERSION)
+PLATFORMS   := linux/amd64 linux/arm64 windows/amd64 darwin/arm64
+TOOL        := go tool -modfile=.ci/tools.mod
+BENCHTIME   ?= 1s
+FUZZTIME    ?= 20s
+# Downloads and root file systems outlive a clone, so a second one is quick.
+export EARSHOT_CACHE     ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/earshot
+export EARSHOT_ARTIFACTS ?= $(CURDIR)/artifacts
+
+.PHONY: help build run test test-short cross lint fmt bench fuzz icons deps clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## both programs, into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./svc/earshotd ./tray/earshot
+
+run: build ## the main job on real processes: coordinator, you, and somebody who answers
+	@CGO_ENABLED=0 go build -trimpath -o bin/.demo ./tray/demo && exec bin/.demo -bin bin
+
+test: deps cross ## everything: unit, race, integration, desktop, service, Windows under wine
+	.ci/test
+
+test-short: ## unit tests only, in seconds
+	go test -short ./protocol/... ./p2p/... ./svc/... ./tray/...
+
+cross: ## compile for every platform we ship
+	@for p in $(PLATFORMS); do \
+	  echo "go build for $$p"; \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build ./... || exit 1; \
+	done
+
+lint: ## vet, go fix, staticcheck, golangci-lint, shellcheck, govulncheck
+	.ci/lint
+
+fmt: ## format the Go code
+	gofmt -w $$(git ls-files '*.go')
+
+bench: ## benchmarks, each beside its floor (BENCHTIME=1s)
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+fuzz: ## every fuzz target for FUZZTIME=20s
+	@for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "fuzz $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; \
+	done
+
+icons: ## render PNG and ICO from the SVG sources
+	icons/render.sh
+
+deps: ## install what the tests need from Debian's packages, or say what is missing
+	.ci/deps
+
+clean: ## remove what was built
+	rm -rf bin artifacts .cache
