@@ -212,6 +212,8 @@ type Find interface {
 	Select(index int)
 	// SetEmpty sets the text shown in the place of the list while it is empty.
 	SetEmpty(text string)
+	// SetHint replaces the spec's Hint.
+	SetHint(text string)
 }
 
 // FindHandler is told what happens in a Find window.
