@@ -161,7 +161,9 @@ func TestTakenNameIsRefused(t *testing.T) {
 	impostor.process = start(t, "the impostor", impostor.env, earshot, "run", "--headless",
 		"--profile", impostor.profile, "--server", impostor.server, "--name", impostor.name)
 	impostor.watch(t)
-	e := impostor.wait(t, "a refusal", func(e chat.Event) bool { return e.Status != nil && e.Status.Connection == chat.Offline && e.Status.Problem != "" })
+	e := impostor.wait(t, "a refusal", func(e chat.Event) bool {
+		return e.Status != nil && e.Status.Connection == chat.Offline && e.Status.Problem != ""
+	})
 	if !strings.Contains(e.Status.Problem, "name") {
 		t.Errorf("the refusal reads: %s", e.Status.Problem)
 	}
