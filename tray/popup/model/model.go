@@ -1,0 +1,120 @@
+// Package model is the popup's view model: what a conversation window and the
+// Find window show and do, without a toolkit, a clock or a connection of their
+// own. The toolkit's windows are behind package ui, the engine behind Work, so
+// one model serves GTK3, Win32 and the tests.
+//
+// Nothing here is safe for several goroutines. A model lives on its toolkit's
+// thread: events of the engine come to it through ui.Toolkit.Post, what the
+// person does comes from the window on that thread, and Work calls back on it.
+// No method waits for anything.
+package model
+
+import (
+	"slices"
+	"time"
+
+	"earshot/protocol/classic"
+	"earshot/tray/chat"
+)
+
+// Work is what a model asks of the world. Calls return at once; then is called
+// later, on the toolkit's thread. The requests of one conversation are carried
+// out in the order in which they were made.
+type Work interface {
+	History(peer string, limit int, then func([]chat.Message, error))
+	Send(peer, text string, then func(chat.Message, error))
+	Retry(id int64, then func(error))
+	MarkRead(peer string, then func(error))
+	// Open shows the conversation with peer.
+	Open(peer string)
+	// Now is the time in the person's time zone.
+	Now() time.Time
+	// Trace records that something could be seen for the first time.
+	Trace(what string)
+}
+
+// World is what all windows know of the engine. The zero World is what is
+// known before the first snapshot.
+type World struct {
+	// Known says that there was a snapshot.
+	Known bool
+	// Ended says that the engine is gone for good.
+	Ended  bool
+	Status chat.Status
+	People []chat.Person
+	// index leads from a folded name to its place in People.
+	index map[string]int
+}
+
+// Person returns the person of that name, be it spelt in another case or width.
+func (w *World) Person(name string) (chat.Person, bool) {
+	if i, ok := w.index[fold(name)]; ok {
+		return w.People[i], true
+	}
+	return chat.Person{}, false
+}
+
+// Apply brings the world up to an event and reports whether the event could
+// have changed what windows show apart from messages.
+func (w *World) Apply(event chat.Event) bool {
+	switch event.Type {
+	case chat.EventSnapshot:
+		w.Known = true
+		w.replace(event.Roster)
+		if event.Status != nil {
+			w.Status = *event.Status
+		}
+	case chat.EventRoster:
+		w.replace(event.Roster)
+	case chat.EventStatus:
+		if event.Status != nil {
+			w.Status = *event.Status
+		}
+	case chat.EventLogin, chat.EventLogout, chat.EventPerson:
+		if event.Person == nil {
+			return false
+		}
+		w.put(*event.Person)
+	default:
+		return false
+	}
+	return true
+}
+
+func (w *World) replace(people []chat.Person) {
+	w.People = slices.Clone(people)
+	w.index = make(map[string]int, len(people))
+	for i, p := range people {
+		w.index[fold(p.Name)] = i
+	}
+}
+
+func (w *World) put(p chat.Person) {
+	key := fold(p.Name)
+	if i, ok := w.index[key]; ok {
+		w.People[i] = p
+		return
+	}
+	if w.index == nil {
+		w.index = make(map[string]int)
+	}
+	w.index[key] = len(w.People)
+	w.People = append(w.People, p)
+}
+
+// online counts who is online apart from the person itself.
+func (w *World) online() int {
+	n := 0
+	for _, p := range w.People {
+		if p.Online && !p.Stale && p.Name != w.Status.Name {
+			n++
+		}
+	}
+	return n
+}
+
+// fold makes names that differ in case or width only the same, as rosters do.
+func fold(s string) string { return classic.NameKey(s) }
+
+// SamePeer reports whether two names mean the same conversation.
+func SamePeer(a, b string) bool { return a == b || fold(a) == fold(b) }
