@@ -29,24 +29,25 @@ type Net interface {
 // OS is the operating system's network.
 var OS Net = osNet{}
 
-type osNet struct{}
+// portable is package net.
+type portable struct{}
 
-func (osNet) ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error) {
+func (portable) ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error) {
 	var lc net.ListenConfig
 	return lc.ListenPacket(ctx, "udp", local.String())
 }
 
-func (osNet) DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
+func (portable) DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, "udp", remote.String())
 }
 
-func (osNet) Listen(ctx context.Context, local netip.AddrPort) (net.Listener, error) {
+func (portable) Listen(ctx context.Context, local netip.AddrPort) (net.Listener, error) {
 	var lc net.ListenConfig
 	return lc.Listen(ctx, "tcp", local.String())
 }
 
-func (osNet) Dial(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
+func (portable) Dial(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, "tcp", remote.String())
 }
