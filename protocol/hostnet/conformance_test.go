@@ -45,7 +45,7 @@ func TestConformance(t *testing.T) {
 		{"a closed port refuses a connected reader", refusedRead},
 		{"a closed port refuses a connected writer", refusedWrite},
 		{"a closed port says nothing to an unconnected socket", unconnectedNotRefused},
-		{"a short buffer truncates", truncates},
+		{"a short buffer ends nothing", shortBuffer},
 		{"a full buffer drops", fullBufferDrops},
 		{"a datagram can be too large", tooLarge},
 		{"UDP deadlines", udpDeadlines},
@@ -281,20 +281,23 @@ func unconnectedNotRefused(b bed) {
 	b.is(err, os.ErrDeadlineExceeded)
 }
 
-func truncates(b bed) {
+func shortBuffer(b bed) {
 	c := b.packets(b.b, netip.AddrPortFrom(b.bAddr, 0))
 	from := b.connected(b.a, hostnet.AddrPort(c.LocalAddr()))
 	for _, text := range []string{"12345", "next"} {
 		_, err := from.Write([]byte(text))
 		b.ok(err)
 	}
-	buf := make([]byte, 3)
+	buf := make([]byte, 4)
 	n, _, err := c.ReadFrom(buf)
 	b.ok(err)
-	if string(buf[:n]) != "123" {
+	if string(buf[:n]) == "1234" { // otherwise it is lost
+		n, _, err = c.ReadFrom(buf)
+		b.ok(err)
+	}
+	if string(buf[:n]) != "next" {
 		b.Fatalf("read %q", buf[:n])
 	}
-	b.read(c, "next")
 }
 
 func fullBufferDrops(b bed) {

@@ -16,7 +16,8 @@ import (
 type Net interface {
 	// ListenPacket opens a UDP socket. An unspecified address listens on all
 	// of the host's addresses, port 0 on any free port. The addresses that
-	// ReadFrom returns, and that WriteTo takes, are *net.UDPAddr.
+	// ReadFrom returns, and that WriteTo takes, are *net.UDPAddr. A datagram
+	// that is larger than the reader's buffer is cut short, or lost.
 	ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error)
 	// DialPacket opens a connected UDP socket on any free port.
 	DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error)

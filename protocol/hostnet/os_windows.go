@@ -18,7 +18,10 @@ type osNet struct{ portable }
 
 func (n osNet) ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error) {
 	c, err := n.portable.ListenPacket(ctx, local)
-	return c, portableError(err)
+	if err != nil {
+		return nil, portableError(err)
+	}
+	return packetConn{c}, nil
 }
 
 func (n osNet) DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
@@ -63,11 +66,34 @@ func reportClosedPorts(c *net.UDPConn) error {
 	return errors.Join(controlErr, os.NewSyscallError("wsaioctl", err))
 }
 
+type packetConn struct{ net.PacketConn }
+
+// ReadFrom skips datagrams that b can't hold, which Winsock takes for an error
+// and which must not end a receiving loop.
+func (c packetConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := c.PacketConn.ReadFrom(b)
+		if !errors.Is(err, windows.WSAEMSGSIZE) {
+			return n, from, portableError(err)
+		}
+	}
+}
+
+func (c packetConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	n, err := c.PacketConn.WriteTo(b, to)
+	return n, portableError(err)
+}
+
 type udpConn struct{ net.Conn }
 
+// Read skips what ReadFrom of a packetConn skips.
 func (c udpConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	return n, udpError(err)
+	for {
+		n, err := c.Conn.Read(b)
+		if !errors.Is(err, windows.WSAEMSGSIZE) {
+			return n, udpError(err)
+		}
+	}
 }
 
 func (c udpConn) Write(b []byte) (int, error) {
