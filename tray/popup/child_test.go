@@ -1,0 +1,167 @@
+//go:build linux
+
+package popup
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"earshot/tray/chat"
+	"earshot/tray/i18n"
+	"earshot/tray/localapi"
+)
+
+// childVariable makes the test binary a popup process: it holds a childSetup.
+const childVariable = "EARSHOT_TEST_POPUP"
+
+// childSetup is what a popup process under test begins with.
+type childSetup struct {
+	First    string
+	Language string
+	Status   chat.Status
+	Roster   []chat.Person
+	History  []chat.Message
+}
+
+// order is what the test tells the popup process's engine, a line each.
+type order struct {
+	Event *chat.Event `json:"event,omitempty"`
+	// Refuse makes the engine refuse all further messages with this sentence.
+	Refuse string `json:"refuse,omitempty"`
+}
+
+// report is what the engine tells the test, a line each.
+type report struct {
+	Call string `json:"call"`
+	Peer string `json:"peer,omitempty"`
+	Text string `json:"text,omitempty"`
+	ID   int64  `json:"id,omitempty"`
+}
+
+func TestMain(m *testing.M) {
+	setup := os.Getenv(childVariable)
+	if setup == "" {
+		code := m.Run()
+		stopDesktop()
+		os.Exit(code)
+	}
+	var s childSetup
+	if err := json.Unmarshal([]byte(setup), &s); err != nil {
+		panic(err)
+	}
+	engine := newChildEngine(s)
+	go engine.obey(os.Stdin)
+	if err := Run(context.Background(), engine, i18n.New(s.Language), s.First); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// childEngine is an engine without a network: what is sent is sent.
+type childEngine struct {
+	events chan chat.Event
+
+	mu      sync.Mutex
+	history []chat.Message // guarded by mu
+	refuse  string         // guarded by mu
+}
+
+func newChildEngine(s childSetup) *childEngine {
+	e := &childEngine{events: make(chan chat.Event, 100), history: s.History}
+	e.events <- chat.Event{Type: chat.EventSnapshot, Status: &s.Status, Roster: s.Roster}
+	return e
+}
+
+// obey follows the orders on r until it ends, which ends the engine.
+func (e *childEngine) obey(r io.Reader) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		var o order
+		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+			panic(err)
+		}
+		e.mu.Lock()
+		e.refuse = o.Refuse
+		e.mu.Unlock()
+		if o.Event != nil {
+			e.events <- *o.Event
+		}
+	}
+	close(e.events)
+}
+
+func (e *childEngine) report(r report) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+		panic(err)
+	}
+}
+
+func (e *childEngine) History(_ context.Context, peer string, _ int64, _ int) ([]chat.Message, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var messages []chat.Message
+	for _, m := range e.history {
+		if m.Peer == peer {
+			messages = append(messages, m)
+		}
+	}
+	return messages, nil
+}
+
+func (e *childEngine) Send(_ context.Context, to, text string, _ bool) (chat.Message, error) {
+	e.mu.Lock()
+	refuse := e.refuse
+	m := chat.Message{ID: int64(1000 + len(e.history)), Peer: to, Sender: "me", Text: text, At: time.Now(), State: chat.Sending}
+	if refuse == "" {
+		e.history = append(e.history, m)
+	}
+	e.mu.Unlock()
+	e.report(report{Call: "send", Peer: to, Text: text})
+	if refuse != "" {
+		return chat.Message{}, errors.New(refuse)
+	}
+	sent := m
+	sent.State = chat.Sent
+	e.events <- chat.Event{Type: chat.EventMessage, Message: &m}
+	e.events <- chat.Event{Type: chat.EventState, Message: &sent}
+	return m, nil
+}
+
+func (e *childEngine) Retry(_ context.Context, id int64) error {
+	e.report(report{Call: "retry", ID: id})
+	return nil
+}
+
+func (e *childEngine) MarkRead(_ context.Context, peer string) error {
+	e.report(report{Call: "read", Peer: peer})
+	return nil
+}
+
+func (e *childEngine) Subscribe(localapi.Role) localapi.Subscription { return childSubscription{e} }
+
+type childSubscription struct{ *childEngine }
+
+func (s childSubscription) Next(ctx context.Context) (chat.Event, error) {
+	select {
+	case event, ok := <-s.events:
+		if !ok {
+			return chat.Event{}, io.EOF
+		}
+		return event, nil
+	case <-ctx.Done():
+		return chat.Event{}, ctx.Err()
+	}
+}
+
+func (childSubscription) Close() {}

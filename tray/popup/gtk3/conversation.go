@@ -1,0 +1,224 @@
+//go:build linux
+
+package gtk3
+
+import "earshot/tray/popup/ui"
+
+// bubbleChars is how wide a message may grow, in characters of average width,
+// before it wraps: narrow enough to show at which side it stands.
+const bubbleChars = 34
+
+// conversation implements ui.Conversation.
+type conversation struct {
+	window
+	handler ui.ConversationHandler
+
+	name, dot, presence ptr // labels of the header
+	scroll, list        ptr
+	empty               ptr // label in the list's place
+	notice              ptr // label
+	frame, view, buffer ptr // the entry field
+	placeholder         ptr // label over it
+	send                ptr // button
+	preedit             bool
+	text                string
+
+	rows map[int64]*row
+	// follow keeps the last row in sight while rows are added or rewrapped.
+	follow bool
+}
+
+// conversationKeys are the keys that the model wants to know of.
+var conversationKeys = map[uint32]ui.Key{
+	keyReturn:      ui.KeyEnter,
+	keyKeypadEnter: ui.KeyEnter,
+	keyISOEnter:    ui.KeyEnter,
+	keyEscape:      ui.KeyEscape,
+}
+
+// NewConversation implements ui.Toolkit.
+func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.ConversationHandler) (ui.Conversation, error) {
+	c := &conversation{handler: handler, rows: make(map[int64]*row), follow: true}
+	c.init(t, spec.Title, handler)
+
+	box := boxNew(vertical, 0)
+	containerAdd(c.top, box)
+	boxPackStart(box, c.newHeader(), 0, 0, 0)
+	boxPackStart(box, separatorNew(horizontal), 0, 0, 0)
+	boxPackStart(box, c.newList(spec), 1, 1, 0)
+	c.notice = label("", "earshot-notice")
+	labelWrap(c.notice, 1)
+	labelWrapMode(c.notice, wrapWordChar)
+	labelMaxChars(c.notice, bubbleChars)
+	wNoShowAll(c.notice, 1)
+	boxPackStart(box, c.notice, 0, 0, 0)
+	boxPackStart(box, separatorNew(horizontal), 0, 0, 0)
+	boxPackStart(box, c.newCompose(spec), 0, 0, 0)
+	hint := label(spec.Hint, "earshot-hint")
+	labelEllipsize(hint, ellipsizeEnd)
+	boxPackStart(box, hint, 0, 0, 0)
+	wShowAll(box)
+	return c, nil
+}
+
+func (c *conversation) newHeader() ptr {
+	header := class(boxNew(vertical, 2), "earshot-header")
+	c.name = label("", "earshot-name")
+	labelEllipsize(c.name, ellipsizeEnd)
+	boxPackStart(header, c.name, 0, 0, 0)
+	line := boxNew(horizontal, 6)
+	c.dot = label("", "earshot-dot")
+	c.presence = label("", "earshot-presence")
+	labelEllipsize(c.presence, ellipsizeEnd)
+	boxPackStart(line, c.dot, 0, 0, 0)
+	boxPackStart(line, c.presence, 1, 1, 0)
+	boxPackStart(header, line, 0, 0, 0)
+	return header
+}
+
+func (c *conversation) newList(spec ui.ConversationSpec) ptr {
+	c.scroll = class(scrollNew(0, 0), "earshot-messages")
+	scrollPolicy(c.scroll, policyNever, policyAutomatic)
+	c.list = class(listNew(), "earshot-list")
+	listMode(c.list, selectionNone)
+	named(c.list, spec.MessagesName)
+	c.empty = label("", "earshot-empty")
+	labelWrap(c.empty, 1)
+	labelMaxChars(c.empty, bubbleChars)
+	wHalign(c.empty, alignCenter)
+	wShow(c.empty)
+	listPlaceholder(c.list, c.empty)
+	containerAdd(c.scroll, c.list)
+
+	// The adjustment changes when rows are added or wrap anew, and its value
+	// when the person scrolls.
+	adjustment := scrollVadjustment(c.scroll)
+	c.onPlain(adjustment, "changed", func() {
+		if c.follow {
+			adjSetValue(adjustment, adjUpper(adjustment)-adjPage(adjustment))
+		}
+	})
+	c.onPlain(adjustment, "value-changed", func() {
+		const near = 12
+		c.follow = adjValue(adjustment)+adjPage(adjustment) >= adjUpper(adjustment)-near
+	})
+	return c.scroll
+}
+
+func (c *conversation) newCompose(spec ui.ConversationSpec) ptr {
+	line := class(boxNew(horizontal, 8), "earshot-compose")
+
+	c.view = viewNew()
+	viewWrap(c.view, wrapTextWordChar)
+	viewTabs(c.view, 0)
+	named(c.view, spec.EntryName)
+	c.buffer = viewBuffer(c.view)
+	c.entry, c.filter = c.view, viewFilter
+
+	scroll := scrollNew(0, 0)
+	scrollPolicy(scroll, policyNever, policyAutomatic)
+	scrollNatural(scroll, 1)
+	scrollMaxHeight(scroll, 132)
+	containerAdd(scroll, c.view)
+
+	c.placeholder = label(spec.Placeholder, "earshot-placeholder")
+	wHalign(c.placeholder, alignStart)
+	wValign(c.placeholder, alignStart)
+	overlay := overlayNew()
+	containerAdd(overlay, scroll)
+	overlayAdd(overlay, c.placeholder)
+	overlayPass(overlay, c.placeholder, 1)
+	c.frame = class(boxNew(vertical, 0), "earshot-entry")
+	boxPackStart(c.frame, overlay, 1, 1, 0)
+	boxPackStart(line, c.frame, 1, 1, 0)
+
+	c.send = class(buttonNew(spec.Send), "suggested-action")
+	wValign(c.send, alignEnd)
+	wFocusOnClick(c.send, 0)
+	wSizeRequest(c.send, -1, 36)
+	boxPackStart(line, c.send, 0, 0, 0)
+
+	c.on(c.view, "key-press-event", func(event ptr) bool { return c.entryKey(event, conversationKeys) })
+	c.on(c.view, "preedit-changed", func(text ptr) bool {
+		c.preedit = *pointer(text) != 0
+		c.showPlaceholder()
+		return false
+	})
+	c.on(c.view, "focus-in-event", func(ptr) bool { setClass(c.frame, "focused", true); return false })
+	c.on(c.view, "focus-out-event", func(ptr) bool { setClass(c.frame, "focused", false); return false })
+	c.onPlain(c.buffer, "changed", c.edited)
+	c.onPlain(c.send, "clicked", func() {
+		c.handler.Send()
+		if !c.closed {
+			wGrabFocus(c.view)
+		}
+	})
+	return line
+}
+
+func (c *conversation) edited() {
+	var start, end textIter
+	bufferStart(c.buffer, &start)
+	bufferEnd(c.buffer, &end)
+	text := bufferGet(c.buffer, &start, &end, 0)
+	c.text = goString(text)
+	gFree(text)
+	c.showPlaceholder()
+	c.handler.Edited(c.text)
+}
+
+func (c *conversation) showPlaceholder() {
+	wSetVisible(c.placeholder, flag(c.text == "" && !c.preedit))
+}
+
+// SetHeader implements ui.Conversation.
+func (c *conversation) SetHeader(header ui.Header) {
+	if c.closed {
+		return
+	}
+	labelText(c.name, header.Name)
+	labelText(c.presence, header.Presence)
+	dot := ""
+	switch {
+	case header.Online:
+		dot = "●"
+	case header.Presence != "":
+		dot = "○"
+	}
+	labelText(c.dot, dot)
+	setClass(c.dot, "online", header.Online)
+}
+
+// SetEmpty implements ui.Conversation.
+func (c *conversation) SetEmpty(text string) {
+	if !c.closed {
+		labelText(c.empty, text)
+	}
+}
+
+// SetNotice implements ui.Conversation.
+func (c *conversation) SetNotice(text string) {
+	if !c.closed {
+		labelText(c.notice, text)
+		wSetVisible(c.notice, flag(text != ""))
+	}
+}
+
+// SetEntry implements ui.Conversation.
+func (c *conversation) SetEntry(text string) {
+	if !c.closed {
+		bufferText(c.buffer, text, int32(len(text)))
+		var end textIter
+		bufferEnd(c.buffer, &end)
+		bufferPlace(c.buffer, &end)
+	}
+}
+
+// SetSendable implements ui.Conversation.
+func (c *conversation) SetSendable(sendable bool) {
+	if !c.closed {
+		wSensitive(c.send, flag(sendable))
+	}
+}
+
+var _ ui.Conversation = (*conversation)(nil)

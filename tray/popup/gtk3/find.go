@@ -1,0 +1,165 @@
+//go:build linux
+
+package gtk3
+
+import "earshot/tray/popup/ui"
+
+// find implements ui.Find.
+type find struct {
+	window
+	handler ui.FindHandler
+
+	list, scroll, empty, hint ptr
+	rows                      []ptr
+	text                      string
+}
+
+// findKeys are the keys that the model wants to know of.
+var findKeys = map[uint32]ui.Key{
+	keyReturn:         ui.KeyEnter,
+	keyKeypadEnter:    ui.KeyEnter,
+	keyISOEnter:       ui.KeyEnter,
+	keyEscape:         ui.KeyEscape,
+	keyUp:             ui.KeyUp,
+	keyKeypadUp:       ui.KeyUp,
+	keyDown:           ui.KeyDown,
+	keyKeypadDown:     ui.KeyDown,
+	keyPageUp:         ui.KeyPageUp,
+	keyKeypadPageUp:   ui.KeyPageUp,
+	keyPageDown:       ui.KeyPageDown,
+	keyKeypadPageDown: ui.KeyPageDown,
+}
+
+// NewFind implements ui.Toolkit.
+func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, error) {
+	f := &find{handler: handler}
+	f.init(t, spec.Title, handler)
+
+	box := boxNew(vertical, 0)
+	containerAdd(f.top, box)
+	search := class(boxNew(vertical, 0), "earshot-search")
+	f.entry, f.filter = entryNew(), entryFilter
+	entryPlaceholder(f.entry, spec.Placeholder)
+	entryIcon(f.entry, 0, "edit-find-symbolic")
+	wSizeRequest(f.entry, -1, 38)
+	named(f.entry, spec.EntryName)
+	boxPackStart(search, f.entry, 0, 0, 0)
+	boxPackStart(box, search, 0, 0, 0)
+	boxPackStart(box, separatorNew(horizontal), 0, 0, 0)
+
+	f.scroll = class(scrollNew(0, 0), "earshot-messages")
+	scrollPolicy(f.scroll, policyNever, policyAutomatic)
+	f.list = class(listNew(), "earshot-list", "earshot-people")
+	listMode(f.list, selectionBrowse)
+	named(f.list, spec.ListName)
+	f.empty = label("", "earshot-empty")
+	labelWrap(f.empty, 1)
+	labelMaxChars(f.empty, bubbleChars)
+	wHalign(f.empty, alignCenter)
+	wShow(f.empty)
+	listPlaceholder(f.list, f.empty)
+	containerAdd(f.scroll, f.list)
+	boxPackStart(box, f.scroll, 1, 1, 0)
+	boxPackStart(box, separatorNew(horizontal), 0, 0, 0)
+	f.hint = label(spec.Hint, "earshot-hint")
+	labelEllipsize(f.hint, ellipsizeEnd)
+	wMarginTop(f.hint, 8)
+	boxPackStart(box, f.hint, 0, 0, 0)
+	wShowAll(box)
+
+	f.on(f.entry, "key-press-event", func(event ptr) bool { return f.entryKey(event, findKeys) })
+	f.onPlain(f.entry, "changed", func() {
+		f.text = goString(entryText(f.entry))
+		f.handler.Edited(f.text)
+	})
+	f.on(f.list, "row-activated", func(row ptr) bool {
+		f.handler.Choose(int(listRowIndex(row)))
+		return false
+	})
+	return f, nil
+}
+
+// SetPeople implements ui.Find.
+func (f *find) SetPeople(people []ui.Person, selected int) {
+	if f.closed {
+		return
+	}
+	for _, row := range f.rows {
+		wDestroy(row)
+	}
+	f.rows = f.rows[:0]
+	for _, person := range people {
+		row := personRow(person)
+		listInsert(f.list, row, -1)
+		f.rows = append(f.rows, row)
+	}
+	f.Select(selected)
+}
+
+func personRow(person ui.Person) ptr {
+	row := listRowNew()
+	// The focus stays in the entry field, where the arrow keys work too.
+	wCanFocus(row, 0)
+	named(row, person.Label)
+	line := boxNew(horizontal, 8)
+	dot := "○"
+	if person.Online {
+		dot = "●"
+	}
+	mark := label(dot, "earshot-dot")
+	setClass(mark, "online", person.Online)
+	boxPackStart(line, mark, 0, 0, 0)
+	name := label(person.Name, "earshot-person")
+	labelEllipsize(name, ellipsizeEnd)
+	boxPackStart(line, name, 1, 1, 0)
+	if person.Unread != "" {
+		badge := label(person.Unread, "earshot-badge")
+		wValign(badge, alignCenter)
+		boxPackStart(line, badge, 0, 0, 0)
+	}
+	detail := label(person.Detail, "earshot-detail")
+	boxPackStart(line, detail, 0, 0, 0)
+	containerAdd(row, line)
+	wShowAll(row)
+	return row
+}
+
+// Select implements ui.Find.
+func (f *find) Select(index int) {
+	if f.closed || index < 0 || index >= len(f.rows) {
+		return
+	}
+	listSelect(f.list, f.rows[index])
+	f.reveal(index)
+}
+
+// reveal scrolls to a row. All rows are equally high, and the list may not
+// have been laid out yet.
+func (f *find) reveal(index int) {
+	adjustment := scrollVadjustment(f.scroll)
+	height := adjUpper(adjustment) / float64(len(f.rows))
+	top, page := float64(index)*height, adjPage(adjustment)
+	value := adjValue(adjustment)
+	switch {
+	case top < value:
+		adjSetValue(adjustment, top)
+	case top+height > value+page:
+		adjSetValue(adjustment, top+height-page)
+	}
+}
+
+// SetEmpty implements ui.Find.
+func (f *find) SetEmpty(text string) {
+	if !f.closed {
+		labelText(f.empty, text)
+	}
+}
+
+// SetHint implements ui.Find.
+func (f *find) SetHint(text string) {
+	if !f.closed {
+		labelText(f.hint, text)
+	}
+}
+
+var _ ui.Find = (*find)(nil)

@@ -1,0 +1,159 @@
+//go:build linux
+
+package gtk3
+
+import "earshot/tray/popup/ui"
+
+// row is one row of the list of messages.
+type row struct {
+	shown ui.Row
+	row   ptr // the GtkListBoxRow
+	child ptr
+	meta  ptr // the label of time and state
+	// signals are those of the child.
+	signals []ptr
+}
+
+// SetRows implements ui.Conversation.
+func (c *conversation) SetRows(rows []ui.Row) {
+	if c.closed {
+		return
+	}
+	for _, r := range c.rows {
+		handlers.remove(r.signals...)
+		wDestroy(r.row)
+	}
+	clear(c.rows)
+	c.follow = true
+	for _, r := range rows {
+		c.addRow(r)
+	}
+}
+
+// AppendRow implements ui.Conversation.
+func (c *conversation) AppendRow(r ui.Row) {
+	if c.closed {
+		return
+	}
+	if r.Kind == ui.RowOwn {
+		c.follow = true
+	}
+	c.addRow(r)
+}
+
+// UpdateRow implements ui.Conversation. A row of which only the state changed
+// keeps its widgets, so that a selection in its text stays.
+func (c *conversation) UpdateRow(r ui.Row) {
+	old := c.rows[r.ID]
+	if c.closed || old == nil {
+		return
+	}
+	same := old.shown
+	same.State, same.Time, same.Name = r.State, r.Time, r.Name
+	if same == r && r.Kind != ui.RowDay {
+		labelText(old.meta, meta(r))
+		named(old.row, r.Name)
+		old.shown = r
+		return
+	}
+	handlers.remove(old.signals...)
+	wDestroy(old.child)
+	c.fill(old, r)
+}
+
+func (c *conversation) addRow(r ui.Row) {
+	added := &row{row: listRowNew()}
+	listRowActive(added.row, 0)
+	listRowSelects(added.row, 0)
+	wShow(added.row)
+	c.fill(added, r)
+	listInsert(c.list, added.row, -1)
+	c.rows[r.ID] = added
+}
+
+// fill makes the widgets within a row.
+func (c *conversation) fill(r *row, shown ui.Row) {
+	r.shown, r.signals = shown, nil
+	if shown.Kind == ui.RowDay {
+		r.child = label(shown.Text, "earshot-day")
+		wHalign(r.child, alignCenter)
+	} else {
+		r.child = c.message(r, shown)
+	}
+	named(r.row, shown.Name)
+	containerAdd(r.row, r.child)
+	wShowAll(r.child)
+}
+
+// message makes a message's bubble, and below it what went wrong.
+func (c *conversation) message(r *row, shown ui.Row) ptr {
+	const side, far = 12, 48
+	column := boxNew(vertical, 3)
+	wMarginTop(column, 3)
+	wMarginBottom(column, 3)
+
+	bubble := class(boxNew(vertical, 2), "earshot-bubble")
+	if shown.Kind == ui.RowOwn {
+		class(bubble, "earshot-own")
+		wHalign(column, alignEnd)
+		wHalign(bubble, alignEnd)
+		wMarginStart(column, far)
+		wMarginEnd(column, side)
+	} else {
+		class(bubble, "earshot-other")
+		wHalign(column, alignStart)
+		wHalign(bubble, alignStart)
+		wMarginStart(column, side)
+		wMarginEnd(column, far)
+	}
+	setClass(bubble, "earshot-failed", shown.Problem != "")
+	if shown.Author != "" {
+		author := label(shown.Author, "earshot-author")
+		labelEllipsize(author, ellipsizeEnd)
+		boxPackStart(bubble, author, 0, 0, 0)
+	}
+	boxPackStart(bubble, textLabel(shown.Text, true), 0, 0, 0)
+	r.meta = label(meta(shown), "earshot-meta")
+	labelXalign(r.meta, 1)
+	boxPackStart(bubble, r.meta, 0, 0, 0)
+	boxPackStart(column, bubble, 0, 0, 0)
+	if shown.Problem != "" {
+		problem := textLabel(shown.Problem, false)
+		class(problem, "earshot-problem")
+		labelXalign(problem, 1)
+		wHalign(problem, alignEnd)
+		boxPackStart(column, problem, 0, 0, 0)
+	}
+	if shown.Retry != "" {
+		retry := class(buttonNew(shown.Retry), "earshot-retry")
+		wHalign(retry, alignEnd)
+		wFocusOnClick(retry, 0)
+		id := handlers.add(func(ptr) bool {
+			c.handler.Retry(shown.ID)
+			return false
+		})
+		r.signals = append(r.signals, id)
+		c.ids = append(c.ids, id)
+		gSignalConnect(retry, "clicked", callbacks().plain, id, 0, 0)
+		boxPackStart(column, retry, 0, 0, 0)
+	}
+	return column
+}
+
+// textLabel makes a label for a text of any length.
+func textLabel(text string, selectable bool) ptr {
+	l := label(text)
+	labelWrap(l, 1)
+	labelWrapMode(l, wrapWordChar)
+	labelMaxChars(l, bubbleChars)
+	labelSelectable(l, flag(selectable))
+	return l
+}
+
+// meta is the line below a message.
+func meta(r ui.Row) string {
+	if r.State == "" {
+		return r.Time
+	}
+	return r.Time + " · " + r.State
+}

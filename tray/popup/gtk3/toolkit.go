@@ -1,0 +1,190 @@
+//go:build linux
+
+package gtk3
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+
+	"github.com/ebitengine/purego"
+
+	"earshot/tray/i18n"
+	"earshot/tray/popup/ui"
+)
+
+// library is GTK's name in the dynamic linker's eyes.
+const library = "libgtk-3.so.0"
+
+// ErrMissing is the error's kind where GTK is not installed.
+var ErrMissing = errors.New("gtk3: GTK is not installed")
+
+// Toolkit implements ui.Toolkit. Post may be called from any goroutine, all
+// else on the thread of Run.
+type Toolkit struct {
+	p    *i18n.Printer
+	loop ptr
+	// x11 is set where windows can be placed and raised by timestamp.
+	x11     bool
+	windows map[ptr]*window
+
+	mu    sync.Mutex
+	queue []func() // guarded by mu
+	state phase    // guarded by mu
+}
+
+// phase is where a Toolkit's life stands.
+type phase int
+
+const (
+	before phase = iota
+	running
+	ended
+)
+
+// problem is an error that reads as a sentence in the person's language.
+type problem struct {
+	sentence string
+	cause    error
+}
+
+func (e *problem) Error() string { return e.sentence }
+func (e *problem) Unwrap() error { return e.cause }
+
+// New loads GTK. Where it is missing, the error belongs to ErrMissing and says
+// what to install. A process makes one Toolkit.
+func New(p *i18n.Printer) (*Toolkit, error) {
+	if err := load(); err != nil {
+		return nil, &problem{p.T("PopupNoGTK"), errors.Join(ErrMissing, err)}
+	}
+	return &Toolkit{p: p, windows: make(map[ptr]*window)}, nil
+}
+
+// Run implements ui.Toolkit.
+func (t *Toolkit) Run(ctx context.Context, started func()) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// The program's name becomes the windows' class and application ID, by
+	// which desktops find the launcher and its icon.
+	gSetPrgname("earshot")
+	gSetAppName("Earshot")
+	if gInitCheck(0, 0) == 0 {
+		return &problem{t.p.T("PopupNoDisplay"), nil}
+	}
+	gIconName("earshot")
+	t.x11 = gX11ServerTime != nil && gTypeName(gDisplayDefault()) == "GdkX11Display"
+	addStyle()
+	t.loop = gMainLoopNew(0, 0)
+	defer gMainLoopUnref(t.loop)
+	started()
+
+	t.mu.Lock()
+	t.state = running
+	if len(t.queue) > 0 {
+		t.wake()
+	}
+	t.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { t.Post(func() { gMainLoopQuit(t.loop) }) })
+	defer stop()
+	gMainLoopRun(t.loop)
+
+	t.mu.Lock()
+	t.state, t.queue = ended, nil
+	t.mu.Unlock()
+	for _, w := range t.windows {
+		w.Close()
+	}
+	return nil
+}
+
+// Post implements ui.Toolkit.
+func (t *Toolkit) Post(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state == ended {
+		return
+	}
+	t.queue = append(t.queue, f)
+	if t.state == running && len(t.queue) == 1 {
+		t.wake()
+	}
+}
+
+// wake has the main loop call drain. Its priority is below that of the
+// person's input and above that of drawing.
+func (t *Toolkit) wake() {
+	gIdleAddFull(priorityHighIdle, callbacks().idle, handlers.add(func(ptr) bool {
+		t.drain()
+		return false
+	}), 0)
+}
+
+func (t *Toolkit) drain() {
+	t.mu.Lock()
+	queue := t.queue
+	t.queue = nil
+	t.mu.Unlock()
+	for _, f := range queue {
+		f()
+	}
+}
+
+// table leads from user data to Go functions.
+type table struct {
+	mu   sync.Mutex
+	next ptr
+	byID map[ptr]func(arg ptr) bool
+}
+
+var handlers = table{byID: make(map[ptr]func(ptr) bool)}
+
+func (t *table) add(f func(arg ptr) bool) ptr {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next++
+	t.byID[t.next] = f
+	return t.next
+}
+
+func (t *table) remove(ids ...ptr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range ids {
+		delete(t.byID, id)
+	}
+}
+
+// call calls a function, if it is still there: a destroyed widget may have
+// signals under way.
+func (t *table) call(id, arg ptr) int32 {
+	t.mu.Lock()
+	f := t.byID[id]
+	t.mu.Unlock()
+	if f != nil && f(arg) {
+		return 1
+	}
+	return 0
+}
+
+// entries are the functions that C calls. C can't give them back, so they are
+// made once and serve all signals of their shape.
+type entries struct {
+	plain ptr // void (*)(object, data)
+	with  ptr // gboolean or void (*)(object, argument, data)
+	idle  ptr // gboolean (*)(data), once
+}
+
+var callbacks = sync.OnceValue(func() entries {
+	return entries{
+		plain: purego.NewCallback(func(_, data ptr) { handlers.call(data, 0) }),
+		with:  purego.NewCallback(func(_, arg, data ptr) int32 { return handlers.call(data, arg) }),
+		idle: purego.NewCallback(func(data ptr) int32 {
+			handlers.call(data, 0)
+			handlers.remove(data)
+			return 0
+		}),
+	}
+})
+
+var _ ui.Toolkit = (*Toolkit)(nil)
