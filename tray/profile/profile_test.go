@@ -1,0 +1,112 @@
+package profile_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"earshot/tray/profile"
+)
+
+func open(t *testing.T) profile.Profile {
+	t.Helper()
+	p, err := profile.Open(filepath.Join(t.TempDir(), "a", "profile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestSettingsSurvive(t *testing.T) {
+	p := open(t)
+	if s, err := p.Load(); err != nil || s != (profile.Settings{}) {
+		t.Fatalf("settings of a new profile are %+v, %v", s, err)
+	}
+	want := profile.Settings{Server: "127.0.0.1:13277", Name: "张三 \"quoted\"", Language: "zh-Hans", Encoding: "utf-8"}
+	if err := p.Save(want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.Load()
+	if err != nil || got != want {
+		t.Fatalf("loaded %+v, %v; saved %+v", got, err, want)
+	}
+	if files, _ := filepath.Glob(filepath.Join(p.Dir(), "settings-*")); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+}
+
+func TestWrongSettingsNameTheirLine(t *testing.T) {
+	for _, test := range []struct {
+		content, want string
+		line          int
+	}{
+		{"server = \"a\"\n\nservr = \"b\"\n", "servr", 3},
+		{"name = \"Ann\"\nencoding = 7\n", "", 2},
+		{"name = \"Ann\n", "", 1},
+	} {
+		p := open(t)
+		if err := os.WriteFile(p.Settings(), []byte(test.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := p.Load()
+		wrong, ok := errors.AsType[*profile.SettingsError](err)
+		if !ok || wrong.Line != test.line || wrong.Key != test.want {
+			t.Errorf("%q gives %v", test.content, err)
+			continue
+		}
+		if !strings.Contains(err.Error(), p.Settings()) || !strings.HasSuffix(err.Error(), ".") {
+			t.Errorf("not a sentence that names the file: %v", err)
+		}
+	}
+}
+
+func TestSecondLockIsRefused(t *testing.T) {
+	p := open(t)
+	lock, err := p.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Lock(); !errors.Is(err, profile.ErrInUse) {
+		t.Fatalf("the second lock gives %v", err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := p.Lock()
+	if err != nil {
+		t.Fatalf("after the release: %v", err)
+	}
+	if err := again.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestProfilesHaveSocketsOfTheirOwn(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	a, b := open(t), open(t)
+	if a.Socket() == b.Socket() {
+		t.Errorf("two profiles share %s", a.Socket())
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(a.Dir(), link); err != nil {
+		t.Fatal(err)
+	}
+	same, err := profile.Open(link)
+	if err != nil || same.Socket() != a.Socket() {
+		t.Errorf("one directory has two sockets: %s and %s (%v)", a.Socket(), same.Socket(), err)
+	}
+	t.Setenv("XDG_RUNTIME_DIR", "/"+strings.Repeat("long/", 30))
+	if s := a.Socket(); len(s) > 103 {
+		t.Errorf("%s is too long for a socket", s)
+	}
+}
+
+func TestNewDirectoryIsPrivate(t *testing.T) {
+	p := open(t)
+	info, err := os.Stat(p.Dir())
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
