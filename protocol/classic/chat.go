@@ -37,8 +37,10 @@ func (m Talk) ResolveSender(known func(name string) bool) Talk {
 // most MaxChatDatagram bytes in encoding e, cut between what a reader sees as
 // characters (grapheme clusters, UAX #29), never inside one unless it alone is
 // too large. ASCII commas become fullwidth ones. Empty text gives one message.
+// The limit holds for a sender that ValidateName accepts and a time of at most
+// 100 characters; every message carries something of the text in any case.
 func SplitTalk(time, sender, text string, e Encoding) []Talk {
-	text = strings.ReplaceAll(text, ",", fullwidthComma)
+	text = strings.ReplaceAll(toValid(text), ",", fullwidthComma)
 	room := MaxChatDatagram - len(e.Append(nil, Talk{Time: time, Sender: sender}.String()))
 	var talks []Talk
 	var piece strings.Builder

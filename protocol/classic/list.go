@@ -23,7 +23,10 @@ const (
 // MaxList is the largest list that is read, in bytes.
 const MaxList = 4 << 20
 
-const listEnd = "end"
+const (
+	listEnd  = "end"
+	listTail = "\x00\r\n\t " // what some programs send behind a message or list
+)
 
 // Entry is one user on the list.
 type Entry struct {
@@ -50,8 +53,9 @@ func AppendList(dst []byte, framing Framing, e Encoding, entries []Entry) []byte
 	}
 	text.WriteString(listEnd)
 	if framing == DotNet {
-		dst = binary.AppendUvarint(dst, uint64(text.Len()))
-		return append(dst, text.String()...)
+		valid := toValid(text.String())
+		dst = binary.AppendUvarint(dst, uint64(len(valid)))
+		return append(dst, valid...)
 	}
 	return e.Append(dst, text.String())
 }

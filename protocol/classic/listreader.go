@@ -1,6 +1,10 @@
 package classic
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // ParseList looks at the bytes of a list connection received so far and
 // returns the list once it is whole. Both framings are understood, because a
@@ -16,40 +20,54 @@ func ParseList(b []byte, expect Framing, last bool) (entries []Entry, done bool,
 	if len(b) > MaxList {
 		return nil, false, ErrTooLarge
 	}
-	readers := []func([]byte) ([]Entry, error){parseRaw}
+	dotNet, exact, dotNetErr := parseDotNet(b)
+	raw, rawErr := parseRaw(b)
+	// A length of one byte in front of a name makes another name, and then the
+	// list reads as either; a name that nobody can have was a length. A longer
+	// one is not UTF-8, and hardly ever by chance the length of a GB18030 list.
+	framed := exact && (b[0] >= 0x80 || len(raw) == 0 || ValidateName(raw[0].Name) != nil)
 	switch {
-	case expect == DotNet && last:
-		readers = append([]func([]byte) ([]Entry, error){parseDotNet}, readers...)
-	case expect == DotNet:
-		readers[0] = parseDotNet
+	case dotNetErr == nil && (expect == DotNet || framed):
+		return dotNet, true, nil
+	case rawErr == nil && (expect == RawText || last):
+		return raw, true, nil
+	case dotNetErr == nil && last:
+		return dotNet, true, nil
 	case last:
-		readers = append(readers, parseDotNet)
-	}
-	for _, read := range readers {
-		if entries, err := read(b); err == nil {
-			return entries, true, nil
-		}
-	}
-	if last {
 		return nil, false, ErrList
 	}
 	return nil, false, nil
 }
 
-func parseDotNet(b []byte) ([]Entry, error) {
+// parseDotNet says also whether the list is all there is.
+func parseDotNet(b []byte) (entries []Entry, exact bool, err error) {
 	n, k := binary.Uvarint(b)
 	if k <= 0 || n > MaxList || uint64(len(b)-k) < n {
-		return nil, ErrList
+		return nil, false, ErrList
 	}
-	text, err := UTF8.Decode(b[k : k+int(n)])
-	if err != nil {
-		return nil, err
+	text := b[k : k+int(n)]
+	if !bytes.HasSuffix(bytes.TrimRight(text, listTail), []byte(listEnd)) || !utf8.Valid(text) {
+		return nil, false, ErrList
 	}
-	return ParseListText(text)
+	entries, err = ParseListText(string(text))
+	return entries, len(b) == k+int(n), err
 }
 
+// parseRaw takes the encoding from the end of the list, since a list may begin
+// with any character.
 func parseRaw(b []byte) ([]Entry, error) {
-	text, err := Detect(b).Decode(b)
+	tail := bytes.TrimRight(b, listTail)
+	e := UTF16LE
+	switch {
+	case len(b)%2 == 0 && bytes.HasSuffix(tail, []byte("e\x00n\x00d")):
+	case bytes.HasSuffix(tail, []byte(listEnd)):
+		if e = UTF8; !utf8.Valid(b) {
+			e = GB18030
+		}
+	default:
+		return nil, ErrList // without the cost of decoding it, since it may be long and still growing
+	}
+	text, err := e.Decode(b)
 	if err != nil {
 		return nil, err
 	}

@@ -165,14 +165,15 @@ func parsePerson(verb, rest string) (Message, error) {
 }
 
 // ParseEndpoint reads IP:port, as .NET's IPEndPoint.ToString writes it: IPv6
-// in brackets. An IPv4 address mapped into IPv6 becomes the IPv4 address, and
-// port 0 is an error.
+// in brackets. An IPv4 address mapped into IPv6 becomes the IPv4 address. Port 0
+// is an error, and so is a zone, which means nothing on another host and may
+// hold characters that break lists.
 func ParseEndpoint(s string) (netip.AddrPort, error) {
 	ap, err := netip.ParseAddrPort(s)
-	if err != nil || ap.Port() == 0 {
+	if err != nil || ap.Port() == 0 || ap.Addr().Zone() != "" {
 		return netip.AddrPort{}, ErrEndpoint
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
 }
 
-func trimTail(s string) string { return strings.TrimRight(s, "\x00\r\n\t ") }
+func trimTail(s string) string { return strings.TrimRight(s, listTail) }

@@ -13,8 +13,9 @@ import (
 const MaxNameRunes = 64
 
 // ValidateName says whether name is fit for a roster: 1 to MaxNameRunes
-// characters, none of them a comma, a semicolon, a control or format character
-// or a replacement for something undecodable, and no white space at the ends.
+// characters, none of them a comma, a semicolon, a control, format or other
+// invisible character or a replacement for something undecodable, and no white
+// space at the ends.
 // The error belongs to ErrName and reads as a sentence for the person.
 func ValidateName(name string) error {
 	if strings.TrimSpace(name) == "" {
@@ -29,7 +30,8 @@ func ValidateName(name string) error {
 		switch {
 		case r == ',' || r == ';':
 			return ErrNameComma
-		case r == utf8.RuneError, unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp):
+		case r == utf8.RuneError, unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp,
+			unicode.Other_Default_Ignorable_Code_Point):
 			return ErrNameControl
 		}
 	}
@@ -40,9 +42,23 @@ func ValidateName(name string) error {
 }
 
 // NameKey folds a name to the key under which it is unique on a roster: two
-// names that differ only in case, or in width as full and half width letters
-// do, are one name (Unicode NFKC and case folding, UAX #15 and #31), so nobody
-// can pose as "bob" by calling himself "Bob".
+// names that differ only in case, in width as full and half width letters do, or
+// in the colour of an emoji's outline (variation selectors) are one name
+// (Unicode NFKC and case folding, UAX #15 and #31), so nobody can pose as "bob"
+// by calling himself "Bob". NameKey(NameKey(n)) is NameKey(n).
 func NameKey(name string) string {
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
+	name = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Variation_Selector, r) {
+			return -1
+		}
+		return r
+	}, name)
+	for range 4 { // twice is enough for nearly all names
+		key := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
+		if key == name {
+			break
+		}
+		name = key
+	}
+	return name
 }
