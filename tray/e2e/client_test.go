@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ type client struct {
 	profile string
 	env     []string
 	server  string
+	mode    []string // how it runs: --headless, or nothing for the tray
 	args    []string
 
 	mu     sync.Mutex
@@ -37,6 +39,7 @@ func startClient(t *testing.T, c *coordinator, name, encoding string) *client {
 	k := &client{
 		name: name, profile: filepath.Join(dir, "profile"), server: c.addr.String(),
 		env:  []string{"XDG_RUNTIME_DIR=" + dir, "HOME=" + dir, "LANG=C.UTF-8", "LANGUAGE="},
+		mode: []string{"--headless"},
 		args: []string{"--name", name, "--encoding", encoding},
 	}
 	k.start(t)
@@ -46,7 +49,7 @@ func startClient(t *testing.T, c *coordinator, name, encoding string) *client {
 // start starts the client, again after an end.
 func (k *client) start(t *testing.T) {
 	t.Helper()
-	args := append([]string{"run", "--headless", "--profile", k.profile, "--server", k.server}, k.args...)
+	args := slices.Concat([]string{"run", "--profile", k.profile, "--server", k.server}, k.mode, k.args)
 	k.process = start(t, "earshot "+k.name, k.env, earshot, args...)
 	k.mu.Lock()
 	k.events, k.more = nil, make(chan struct{})

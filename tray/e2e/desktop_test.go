@@ -1,0 +1,133 @@
+//go:build linux
+
+package e2e
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"earshot/tray/chat"
+	"earshot/tray/desktoptest"
+)
+
+// startTray starts a client in the tray of a desktop.
+func startTray(t *testing.T, c *coordinator, d *desktoptest.Desktop, name string, args ...string) *client {
+	t.Helper()
+	k := &client{
+		name: name, profile: filepath.Join(d.Home, "profile"), server: c.addr.String(),
+		env: d.Env(), args: append([]string{"--name", name}, args...),
+	}
+	k.start(t)
+	d.AwaitTrayIcon()
+	return k
+}
+
+// The main job as a person does it, on two real desktops: open the tray menu,
+// click a name, type Chinese through an input method, and see the notification
+// on the other one; click that, and answer.
+func TestTrayMenuToNotification(t *testing.T) {
+	c := startCoordinator(t)
+	annsDesk := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst, Chinese: true})
+	bosDesk := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst, Locale: "C.UTF-8"})
+	ann := startTray(t, c, annsDesk, "Ann")
+	bo := startTray(t, c, bosDesk, "波 Bo", "--language", "zh-Hans")
+	annsDesk.Await("the notification that Bo came", func() bool { return annsDesk.Bubbles() == 1 })
+	annsDesk.Screenshot("e2e-login-notification")
+	annsDesk.CloseBubbles()
+
+	click(t, annsDesk, bo.name, "e2e-menu")
+	annsDesk.AwaitWindow(bo.name)
+	annsDesk.Pinyin()
+	annsDesk.Type("nihao")
+	annsDesk.Screenshot("e2e-popup-composing")
+	annsDesk.Key("space", "Return")
+	bo.waitMessage(t, ann.name, "你好")
+	annsDesk.Screenshot("e2e-popup-sent")
+
+	bosDesk.Await("the notification of the message", func() bool { return bosDesk.Bubbles() == 1 })
+	bosDesk.Screenshot("e2e-message-notification")
+	bosDesk.ClickBubble()
+	bosDesk.AwaitWindow(ann.name)
+	bosDesk.Type("hello back")
+	bosDesk.Key("Return")
+	ann.waitMessage(t, bo.name, "hello back")
+	annsDesk.Screenshot("e2e-popup-answered")
+	bosDesk.Screenshot("e2e-popup-zh")
+
+	if messages := ann.history(t, bo.name); len(messages) != 2 || messages[0].State != chat.Sent {
+		t.Errorf("Ann's history with Bo is %+v", messages)
+	}
+	eventually(t, "Bo has nothing unread", func() bool { return bo.status(t).Unread == 0 })
+	if code := bo.term(t); code != 0 {
+		t.Errorf("Bo's client ended with %d", code)
+	}
+	ann.wait(t, "Bo's logout", isLogout(bo.name))
+}
+
+// click opens the tray menu and clicks the row of a person, who must be the
+// only one online.
+func click(t *testing.T, d *desktoptest.Desktop, name, shot string) {
+	t.Helper()
+	rows := d.OpenTrayMenu()
+	d.Screenshot(shot)
+	// The first row is oneself; the first person is below it.
+	if len(rows) < 3 {
+		t.Fatalf("the menu has %d rows; is %s on it?", len(rows), name)
+	}
+	d.Click(rows[1])
+}
+
+// A second start opens the Find popup of the first client, which finds people
+// by typing.
+func TestSecondStartOpensFind(t *testing.T) {
+	c := startCoordinator(t)
+	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	ann := startTray(t, c, d, "Ann")
+	bo := startClient(t, c, "Bo", "auto")
+	ann.waitOnline(t, bo.name, true)
+
+	second := exec.Command(earshot, "--profile", ann.profile)
+	second.Env = d.Env()
+	if out, err := second.CombinedOutput(); err != nil {
+		t.Fatalf("the second start: %v: %s", err, out)
+	}
+	d.AwaitWindow("Earshot")
+	d.Type("bo")
+	d.Screenshot("e2e-find")
+	d.Key("Return")
+	d.AwaitWindow(bo.name)
+	d.Type("found you")
+	d.Key("Return")
+	bo.waitMessage(t, ann.name, "found you")
+}
+
+// Killed and started again, the client has its history, and the popup that was
+// open says that it has ended.
+func TestTrayKilledKeepsHistory(t *testing.T) {
+	c := startCoordinator(t)
+	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	ann := startTray(t, c, d, "Ann")
+	bo := startClient(t, c, "Bo", "auto")
+	bo.waitOnline(t, ann.name, true)
+	bo.must(t, "send", ann.name, "before the crash")
+	ann.waitMessage(t, bo.name, "before the crash")
+	ann.kill()
+	bo.wait(t, "Ann's logout", isLogout(ann.name))
+	ann.start(t)
+	if last := last(ann.history(t, bo.name)); last.Text != "before the crash" || !last.Unread {
+		t.Errorf("after the crash, the last message is %+v", last)
+	}
+	d.AwaitTrayIcon()
+	d.Screenshot("e2e-unread-after-crash")
+}
+
+func (k *client) status(t *testing.T) chat.Status {
+	t.Helper()
+	var s chat.Status
+	if err := json.Unmarshal([]byte(k.must(t, "status", "--json")), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
