@@ -2,6 +2,7 @@ package classic
 
 import (
 	"encoding/binary"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -61,7 +62,8 @@ func Detect(datagram []byte) Encoding {
 }
 
 // Append appends text in this encoding to dst. Invalid UTF-8 in text becomes
-// U+FFFD.
+// U+FFFD, and so does what GB18030 can't be trusted with: some two thousand
+// private use characters (U+E000 to U+E864).
 func (e Encoding) Append(dst []byte, text string) []byte {
 	switch e {
 	case UTF16LE:
@@ -76,7 +78,7 @@ func (e Encoding) Append(dst []byte, text string) []byte {
 		return dst
 	case GB18030:
 		// The encoder can fail only on invalid UTF-8: GB18030 covers Unicode.
-		b, err := simplifiedchinese.GB18030.NewEncoder().Bytes([]byte(toValid(text)))
+		b, err := simplifiedchinese.GB18030.NewEncoder().Bytes([]byte(strings.Map(gb18030Rune, toValid(text))))
 		if err == nil {
 			return append(dst, b...)
 		}
@@ -118,4 +120,21 @@ func toValid(s string) string {
 		return s
 	}
 	return string([]rune(s))
+}
+
+// gb18030Rune replaces the private use characters of GB18030's double-byte
+// zones, which the encoder counts among the four-byte ones, where they come out
+// as others.
+func gb18030Rune(r rune) rune {
+	if r < 0xe000 || r > 0xe864 {
+		return r
+	}
+	b, err := simplifiedchinese.GB18030.NewEncoder().String(string(r))
+	if err == nil {
+		b, err = simplifiedchinese.GB18030.NewDecoder().String(b)
+	}
+	if err != nil || b != string(r) {
+		return utf8.RuneError
+	}
+	return r
 }

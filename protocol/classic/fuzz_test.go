@@ -87,10 +87,16 @@ func TestFuzzSeeds(t *testing.T) {
 	}
 }
 
+// privateUse is what GB18030 can't write.
+func privateUse(r rune) bool { return r >= 0xe000 && r <= 0xe864 }
+
 // again holds that a message is read again as it was written, in every encoding.
 func again(t *testing.T, m Message) {
 	t.Helper()
 	for _, e := range allEncodings {
+		if e == GB18030 && strings.ContainsFunc(m.String(), privateUse) {
+			continue
+		}
 		text, err := e.Decode(e.Append(nil, m.String()))
 		if err != nil {
 			t.Fatalf("%v: %#v can't be decoded: %v", e, m, err)
@@ -119,6 +125,9 @@ func FuzzParseDatagram(f *testing.F) {
 		}
 		again(t, m)
 		if talk, ok := m.(Talk); ok && len(talk.Time) <= 100 && ValidateName(talk.Sender) == nil {
+			if e == GB18030 && strings.ContainsFunc(talk.Text, privateUse) {
+				return
+			}
 			checkSplit(t, SplitTalk(talk.Time, talk.Sender, talk.Text, e), talk.Text, e)
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	. "earshot/protocol/classic"
 )
@@ -248,5 +250,29 @@ func TestEncodings(t *testing.T) {
 	}
 	if got, err := GB18030.Decode([]byte{'a', 0xff, 'b'}); err != nil || got != "a\ufffdb" {
 		t.Errorf("bad GB18030 became %q, %v", got, err)
+	}
+}
+
+// TestEncodingsKeepEverything looks at every character, those excepted that
+// GB18030 can't be trusted with and that must not become others.
+func TestEncodingsKeepEverything(t *testing.T) {
+	for _, e := range []Encoding{UTF16LE, UTF8, GB18030} {
+		lost := 0
+		for r := rune(0); r <= unicode.MaxRune; r++ {
+			if !utf8.ValidRune(r) {
+				continue
+			}
+			got, err := e.Decode(e.Append(nil, string(r)))
+			switch {
+			case err == nil && got == string(r):
+			case e == GB18030 && got == "\ufffd" && privateUse(r):
+				lost++
+			default:
+				t.Errorf("%v: %U became %q, %v", e, r, got, err)
+			}
+		}
+		if e == GB18030 && lost > 2100 {
+			t.Errorf("GB18030 lost %d characters", lost)
+		}
 	}
 }
