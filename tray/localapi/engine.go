@@ -2,6 +2,23 @@
 // and server-sent events over a Unix socket that only the account may open, or
 // over a named pipe of the current user on Windows. The command line, the
 // popup process and any script come in here.
+//
+// Bodies are JSON; the objects are those of package chat.
+//
+//	GET  /v1/status                          chat.Status
+//	GET  /v1/roster                          [chat.Person, …]
+//	GET  /v1/history?peer=&before=&limit=    [chat.Message, …], oldest first
+//	POST /v1/messages  {"to","text","wait"}  chat.Message; to ",everyone" it goes to all
+//	POST /v1/retry     {"id"}                sends a failed message again
+//	POST /v1/read      {"peer"}              marks a conversation as read
+//	POST /v1/compose   {"peer"}              opens a window; without a peer, Find
+//	POST /v1/quit      {}                    ends the client
+//	GET  /v1/events?role=watcher             server-sent events: chat.Event
+//
+// An event's SSE name is its type and its data is one line. The stream begins
+// with a snapshot; an event named "end" is the last one of a client that ended
+// in order. Errors are {"error": a sentence for the person, "code": …} with
+// status 400 (bad_request), 404 (unknown_person), 503 (ended) or 500 (failed).
 package localapi
 
 import (

@@ -1,0 +1,138 @@
+package client
+
+import (
+	"context"
+
+	"earshot/tray/localapi"
+)
+
+// popup is the window process as the engine sees it. It belongs to Run's
+// goroutine.
+type popup struct {
+	running bool          // StartPopup has not returned
+	current *subscription // attached, else nil
+	served  bool          // the running process has attached
+	first   string        // what the process that was started opens by itself
+	opens   []open        // wait until one attaches
+}
+
+// open is a window to be opened, and who waits for it.
+type open struct {
+	peer   string
+	answer chan error // has room for one answer
+}
+
+// Compose implements localapi.Engine. It returns when a window process has
+// taken the request.
+func (e *Engine) Compose(ctx context.Context, peer string) error {
+	if peer != "" {
+		name, err := e.addressee(peer)
+		if err != nil {
+			return err
+		}
+		peer = name
+	}
+	ctx, cancel := context.WithTimeout(ctx, composeLimit)
+	defer cancel()
+	o := open{peer: peer, answer: make(chan error, 1)}
+	if err := e.ask(ctx, act(func() { e.open(o) })); err != nil {
+		return err
+	}
+	select {
+	case err := <-o.answer:
+		return err
+	case <-e.done:
+		return e.ending()
+	case <-ctx.Done():
+		return e.sentence(localapi.CodeFailed, "EnginePopupSlow")
+	}
+}
+
+// open hands a request to the window process, or starts one.
+func (e *Engine) open(o open) {
+	if s := e.popup.current; s != nil {
+		e.mu.Lock()
+		s.openLocked(o.peer)
+		e.mu.Unlock()
+		o.answer <- nil
+		return
+	}
+	if e.config.StartPopup == nil {
+		o.answer <- e.sentence(localapi.CodeFailed, "EngineNoPopup")
+		return
+	}
+	e.popup.opens = append(e.popup.opens, o)
+	e.startPopup()
+}
+
+// startPopup starts the window process with the first waiting request, unless
+// it is on its way already.
+func (e *Engine) startPopup() {
+	if e.popup.running || len(e.popup.opens) == 0 || e.work.Err() != nil {
+		return
+	}
+	first := e.popup.opens[0].peer
+	e.popup.running, e.popup.served, e.popup.first = true, false, first
+	e.workers.Go(func() {
+		err := e.config.StartPopup(e.work, first)
+		e.post(act(func() { e.popupEnded(err) }))
+	})
+}
+
+// attached makes a subscriber the one that opens windows.
+func (e *Engine) attached(s *subscription) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s.ended {
+		return // gone again
+	}
+	e.popup.current, e.popup.served = s, true
+	own := e.popup.running
+	for _, o := range e.popup.opens {
+		if !own || o.peer != e.popup.first {
+			s.openLocked(o.peer)
+		}
+		o.answer <- nil
+	}
+	e.popup.opens = nil
+}
+
+// detached takes back what a window process that is leaving did not get to.
+func (e *Engine) detached(s *subscription) {
+	if e.popup.current != s {
+		return
+	}
+	e.popup.current = nil
+	e.mu.Lock()
+	lost := s.opens
+	s.opens = nil
+	e.mu.Unlock()
+	for _, peer := range lost {
+		e.popup.opens = append(e.popup.opens, open{peer: peer, answer: make(chan error, 1)})
+	}
+	if e.config.StartPopup != nil {
+		e.startPopup()
+	}
+}
+
+// popupEnded is the end of the process. Requests that came while it was
+// leaving start the next one; if it failed, they fail with it.
+func (e *Engine) popupEnded(err error) {
+	e.popup.running = false
+	switch {
+	case e.work.Err() != nil:
+		err = e.ending()
+	case err == nil && e.popup.served:
+		e.startPopup()
+		return
+	case err == nil:
+		err = e.sentence(localapi.CodeFailed, "EnginePopupSlow")
+	default:
+		e.log.Warn("the popup ended", "error", err)
+		err = e.sentence(localapi.CodeFailed, "EnginePopupFailed", "Reason", err.Error())
+	}
+	for _, o := range e.popup.opens {
+		o.answer <- err
+	}
+	e.popup.opens = nil
+}
