@@ -1,0 +1,111 @@
+// Package classic is the coordinator's side of the classic protocol: logins
+// over UDP, the lists over TCP, and telling everybody who came and who left.
+package classic
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"earshot/protocol/hostnet"
+	"earshot/svc/roster"
+)
+
+// ErrConfig is the family of settings that can't be used.
+var ErrConfig = errors.New("this setting can't be used")
+
+// Limits bound what anybody can make the coordinator hold or do. A zero is the
+// default.
+type Limits struct {
+	// MaxUsers is how many may be online or about to be. Default 10,000.
+	MaxUsers int
+	// MaxUsersPerAddress is the same for one IP address (for IPv6: one /64).
+	// Behind a NAT a whole office has one. Default 1,024.
+	MaxUsersPerAddress int
+	// LoginsPerSecondPerAddress bounds logins, questions about them, and the
+	// answers to both; four seconds' worth may come at once. Default 100.
+	LoginsPerSecondPerAddress int
+	// DatagramsPerSecondPerAddress bounds datagrams of any kind; two seconds'
+	// worth may come at once. Default 2,000.
+	DatagramsPerSecondPerAddress int
+	// GroupMessagesPerSecondPerAddress bounds messages to everyone, each of
+	// which costs as many datagrams as there are users. Default 5; four
+	// seconds' worth may come at once.
+	GroupMessagesPerSecondPerAddress int
+}
+
+// WithDefaults returns the limits with every zero replaced. A negative limit
+// is an error of ErrConfig.
+func (l Limits) WithDefaults() (Limits, error) {
+	for _, limit := range []struct {
+		name     string
+		value    *int
+		fallback int
+	}{
+		{"MaxUsers", &l.MaxUsers, 10_000},
+		{"MaxUsersPerAddress", &l.MaxUsersPerAddress, 1024},
+		{"LoginsPerSecondPerAddress", &l.LoginsPerSecondPerAddress, 100},
+		{"DatagramsPerSecondPerAddress", &l.DatagramsPerSecondPerAddress, 2000},
+		{"GroupMessagesPerSecondPerAddress", &l.GroupMessagesPerSecondPerAddress, 5},
+	} {
+		switch {
+		case *limit.value < 0:
+			return l, fmt.Errorf("%w: the limit %s is %d; it must be positive, or 0 for its default of %d",
+				ErrConfig, limit.name, *limit.value, limit.fallback)
+		case *limit.value == 0:
+			*limit.value = limit.fallback
+		}
+	}
+	return l, nil
+}
+
+// Times of the protocol, as a reader of the roster experiences them.
+const (
+	// pendingTime is how long a login waits for its list connection.
+	pendingTime = 10 * time.Second
+	// probeEvery is the time between two probes of a user.
+	probeEvery = 2 * time.Second
+	// silentTime is after how long a user who has echoed and does no more is
+	// gone.
+	silentTime = 45 * time.Second
+	// unreachableTime is after how long of errors that say so a user is gone.
+	unreachableTime = 30 * time.Second
+	// reachableAgain is how long no such error must have come for the next to
+	// be the first again: a kernel reports only some of what it can't send.
+	reachableAgain = 10 * time.Second
+	// leaseTime is how long a list connection must be kept for its loss to
+	// mean something.
+	leaseTime = 2 * time.Second
+	// holdTime is how long changes wait for a newcomer who may still be
+	// reading the list: one that overtakes the list would be lost.
+	holdTime = 300 * time.Millisecond
+	// listTime is how long writing a list may take.
+	listTime = 10 * time.Second
+	// farewellTime bounds the end.
+	farewellTime = 4 * time.Second
+)
+
+// Config is what a Server stands on. The server owns the sockets once Run is
+// called, and closes them.
+type Config struct {
+	// Packet receives logins.
+	Packet net.PacketConn
+	// RawList and DotNetList serve the list in their framing.
+	RawList, DotNetList net.Listener
+	// Net opens the sockets from which users are written to.
+	Net hostnet.Net
+	// Roster is where users are put; nobody else puts classic ones there.
+	Roster *roster.Roster
+	// TrustedNetworks are those from which a login may claim an endpoint of
+	// another IP address than its own.
+	TrustedNetworks []netip.Prefix
+	Limits          Limits
+	Log             *slog.Logger
+	// Metrics registers the collectors; nil registers none.
+	Metrics prometheus.Registerer
+}

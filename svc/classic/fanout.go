@@ -1,0 +1,146 @@
+package classic
+
+import (
+	"context"
+
+	wire "earshot/protocol/classic"
+	"earshot/svc/roster"
+)
+
+// fanOut tells every user of every change but those that stood on the user's
+// list already and those about the user. What happens during one round goes
+// out in the next, so a change after quiet goes out at once, and a storm costs
+// no more rounds than it must.
+func (s *Server) fanOut(ctx context.Context, at roster.Position) {
+	f := &fan{server: s, at: at, told: make(map[uint64]roster.User)}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.cfg.Roster.Changed(f.at):
+		case <-s.wake:
+		case m := <-s.groups:
+			f.aim()
+			var e encoded
+			for _, u := range f.targets {
+				s.send(u, e.in(u.encoding, m))
+			}
+		}
+		f.catchUp()
+		f.round()
+	}
+}
+
+// fan is what the fan-out goroutine knows.
+type fan struct {
+	server  *Server
+	at      roster.Position        // told up to here
+	told    map[uint64]roster.User // who is online by what was told
+	changes []roster.Change
+	targets []*user
+}
+
+// aim reads who is online now.
+func (f *fan) aim() {
+	f.server.mu.Lock()
+	defer f.server.mu.Unlock()
+	f.targets = append(f.targets[:0], f.server.online...)
+}
+
+// catchUp tells those who have read their lists what has happened since.
+func (f *fan) catchUp() {
+	s := f.server
+	s.mu.Lock()
+	ready := s.released
+	s.released = nil
+	s.mu.Unlock()
+	for _, u := range ready {
+		if !u.held {
+			continue
+		}
+		u.held = false
+		if u.after >= f.at.Seq {
+			continue // the next round has it all
+		}
+		var err error
+		f.changes, _, err = s.cfg.Roster.Since(f.changes[:0], roster.Position{Epoch: f.at.Epoch, Seq: u.after})
+		if err != nil {
+			// It took the log's whole length for one list to be read.
+			s.mu.Lock()
+			s.leave(u, "fell behind")
+			s.mu.Unlock()
+			continue
+		}
+		f.targets = append(f.targets[:0], u)
+		for _, c := range f.changes {
+			if c.Seq <= f.at.Seq {
+				f.tell(c)
+			}
+		}
+		u.after = f.at.Seq
+	}
+}
+
+// round tells everyone what has happened since the last round. Who is online
+// is read after the changes: whoever comes later has them on the list.
+func (f *fan) round() {
+	var err error
+	before := f.at
+	f.changes, f.at, err = f.server.cfg.Roster.Since(f.changes[:0], before)
+	if err != nil {
+		f.changes, f.at = f.difference()
+		f.server.cfg.Log.Warn("telling users of changes fell behind and starts afresh", "changes", len(f.changes))
+	}
+	if len(f.changes) == 0 {
+		return
+	}
+	f.aim()
+	for _, c := range f.changes {
+		f.tell(c)
+		if c.Kind == roster.Joined {
+			f.told[c.User.ID] = c.User
+		} else {
+			delete(f.told, c.User.ID)
+		}
+	}
+}
+
+// tell sends one change, encoded once for each encoding, to all targets.
+func (f *fan) tell(c roster.Change) {
+	var m wire.Message = wire.Login{Name: c.User.Name, Endpoint: c.User.Endpoint}
+	if c.Kind == roster.Left {
+		m = wire.Logout{Name: c.User.Name, Endpoint: c.User.Endpoint}
+	}
+	var e encoded
+	delivered := 0
+	for _, u := range f.targets {
+		if !u.held && u.after < c.Seq && u.id != c.User.ID {
+			f.server.send(u, e.in(u.encoding, m))
+			delivered++
+		}
+	}
+	f.server.metrics.delivered.Add(float64(delivered))
+}
+
+// difference is what happened between what was told and now, for a loop that
+// the log has left behind. All of it has the number of the snapshot, so that it
+// is news to everyone whose list is older.
+func (f *fan) difference() ([]roster.Change, roster.Position) {
+	users, at := f.server.cfg.Roster.Snapshot()
+	var changes []roster.Change
+	online := make(map[uint64]bool, len(users))
+	for _, u := range users {
+		online[u.ID] = true
+	}
+	for id, u := range f.told {
+		if !online[id] {
+			changes = append(changes, roster.Change{Seq: at.Seq, Kind: roster.Left, User: u})
+		}
+	}
+	for _, u := range users {
+		if _, ok := f.told[u.ID]; !ok {
+			changes = append(changes, roster.Change{Seq: at.Seq, Kind: roster.Joined, User: u})
+		}
+	}
+	return changes, at
+}

@@ -1,0 +1,257 @@
+package classic
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	wire "earshot/protocol/classic"
+	"earshot/protocol/hostnet"
+)
+
+// spareConns is how many list connections there may be beyond those of users:
+// of clients that repeat a login while their last connection lingers.
+const spareConns = 64
+
+// keepAlive finds the host of a list connection that has lost its power.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
+
+// fetch is a list that is being read by the clients of one address which logged
+// in together, and whose connections can't be told apart. They all get the same
+// list, so that the same changes follow for all. Server.mu guards it.
+type fetch struct {
+	users     []*user
+	encodings []wire.Encoding // of the clients whose connections are due, in the order of their logins
+	text      encodedList
+	reading   int // connections under way
+	expires   time.Time
+}
+
+type encodedList struct {
+	framing wire.Framing
+	entries []wire.Entry
+	bytes   [3][]byte
+}
+
+func (l *encodedList) in(e wire.Encoding) []byte {
+	if l.bytes[e] == nil {
+		l.bytes[e] = wire.AppendList(nil, l.framing, e, l.entries)
+	}
+	return l.bytes[e]
+}
+
+// accept serves one of the list ports until it is closed.
+func (s *Server) accept(ctx context.Context, l net.Listener, framing wire.Framing) {
+	for {
+		conn, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			s.cfg.Log.Warn("a list connection could not be accepted", "error", err)
+			Pause(ctx, 50*time.Millisecond)
+			continue
+		}
+		from := hostnet.AddrPort(conn.RemoteAddr()).Addr().WithZone("")
+		if !s.open(conn, from) {
+			s.metrics.drop("too many connections")
+			conn.Close()
+			continue
+		}
+		go func() {
+			defer s.close(conn, from)
+			s.serveList(conn, place{from, framing})
+		}()
+	}
+}
+
+// open registers a list connection.
+func (s *Server) open(conn net.Conn, from netip.Addr) bool {
+	h := host(from)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing || s.connsAt[h] >= s.cfg.Limits.MaxUsersPerAddress+spareConns || len(s.conns) >= s.cfg.Limits.MaxUsers+spareConns {
+		return false
+	}
+	s.conns[conn] = struct{}{}
+	s.connsAt[h]++
+	s.serving.Add(1)
+	return true
+}
+
+func (s *Server) close(conn net.Conn, from netip.Addr) {
+	defer s.serving.Done()
+	conn.Close()
+	h := host(from)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, conn)
+	if s.connsAt[h]--; s.connsAt[h] == 0 {
+		delete(s.connsAt, h)
+	}
+}
+
+// serveList writes the list and closes, or keeps a raw text connection for as
+// long as the client does. One that is kept for leaseTime, and whose user is
+// known, is a lease: its loss is that user's logout.
+func (s *Server) serveList(conn net.Conn, at place) {
+	opened := time.Now()
+	f, list, holder, fresh := s.claim(at, opened)
+	if list == nil {
+		s.metrics.drop("list for nobody")
+		return
+	}
+	for _, u := range fresh {
+		s.send(u, u.alive) // by which a client of ours knows a coordinator of ours
+	}
+	if c, ok := conn.(interface {
+		SetKeepAliveConfig(net.KeepAliveConfig) error
+	}); ok {
+		_ = c.SetKeepAliveConfig(keepAlive) // else the system's, which is slower
+	}
+	_ = conn.SetWriteDeadline(opened.Add(listTime))
+	_, err := conn.Write(list)
+	if err == nil {
+		s.metrics.lists[at.framing].Inc()
+	}
+	if err == nil && at.framing == wire.DotNet {
+		// The client reads to our end of the stream and then closes its own,
+		// which says that it has the list.
+		if c, ok := conn.(interface{ CloseWrite() error }); ok {
+			err = c.CloseWrite()
+		}
+	}
+	open := err == nil && drain(conn, time.Now().Add(holdTime))
+	s.finish(at, f)
+	if at.framing == wire.DotNet || !open || !drain(conn, opened.Add(leaseTime)) {
+		return
+	}
+	s.keep(conn, holder)
+}
+
+// claim takes the logins that wait for a list connection from here, and puts
+// those that are pending on the roster. list is nil if nobody here is online.
+// holder is the user whose connection this must be, if it can be no other's.
+// fresh are those who came online by it.
+func (s *Server) claim(at place, now time.Time) (f *fetch, list []byte, holder *user, fresh []*user) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return nil, nil, nil, nil
+	}
+	f = s.fetches[at]
+	if f == nil {
+		f = new(fetch)
+	}
+	var came []*user
+	for _, l := range slices.Clone(s.atHost[at.host]) {
+		if wire.FramingFor(l.encoding) != at.framing {
+			continue
+		}
+		u := s.users[l.key]
+		if u != nil {
+			s.forget(l) // who repeats a login has no need to be told twice
+		} else if u = s.confirm(l, now); u != nil {
+			fresh = append(fresh, u)
+		}
+		if u != nil {
+			came = append(came, u)
+			f.encodings = append(f.encodings, u.encoding)
+		}
+	}
+	switch {
+	case len(came) > 0:
+		f.text = s.list(at.framing, fresh)
+		f.users = append(f.users, fresh...)
+		f.expires = now.Add(leaseTime)
+		s.fetches[at] = f
+		if len(f.encodings) == 1 {
+			holder = came[0]
+		}
+	case len(f.encodings) == 0:
+		// A list that was asked for already: whoever is online may have it again.
+		i := slices.IndexFunc(s.online, func(u *user) bool {
+			return slices.Contains((&login{peer: u.peer}).hosts(), at.host) && wire.FramingFor(u.encoding) == at.framing
+		})
+		if i < 0 {
+			return nil, nil, nil, nil
+		}
+		f = &fetch{encodings: []wire.Encoding{s.online[i].encoding}, text: s.list(at.framing, nil)}
+	}
+	list = f.text.in(f.encodings[0])
+	f.encodings = f.encodings[1:]
+	f.reading++
+	return f, list, holder, fresh
+}
+
+// list is everybody, from where the changes follow for those who came by it.
+// mu is held.
+func (s *Server) list(framing wire.Framing, fresh []*user) encodedList {
+	users, position := s.cfg.Roster.Snapshot()
+	for _, u := range fresh {
+		u.after = position.Seq
+	}
+	entries := make([]wire.Entry, len(users))
+	for i, u := range users {
+		entries[i] = wire.Entry{Name: u.Name, Endpoint: u.Endpoint}
+	}
+	return encodedList{framing: framing, entries: entries}
+}
+
+// finish notes that a connection's list has been read. With the last one of a
+// fetch its users hear of what has happened since.
+func (s *Server) finish(at place, f *fetch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.reading--
+	if f.reading == 0 && len(f.encodings) == 0 {
+		s.letGo(at, f)
+	}
+}
+
+// letGo ends a fetch. mu is held.
+func (s *Server) letGo(at place, f *fetch) {
+	if s.fetches[at] == f {
+		delete(s.fetches, at)
+	}
+	s.released = append(s.released, f.users...)
+	f.users = nil
+	select {
+	case s.wake <- struct{}{}:
+	default: // it has been told
+	}
+}
+
+// keep waits for the end of a connection. If it is a lease, the holder's stay
+// ends with it.
+func (s *Server) keep(conn net.Conn, holder *user) {
+	if holder != nil {
+		s.mu.Lock()
+		holder.lease = conn
+		s.mu.Unlock()
+	}
+	drain(conn, time.Time{})
+	if holder == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if holder.lease == conn && !s.closing {
+		s.leave(holder, "lease lost")
+	}
+}
+
+// drain reads, for nothing that a client sends here means anything, until the
+// time has come or the connection ends. It says whether the connection is open.
+func drain(conn net.Conn, until time.Time) (open bool) {
+	if err := conn.SetReadDeadline(until); err != nil {
+		return false
+	}
+	_, err := io.Copy(io.Discard, conn)
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}

@@ -1,0 +1,11 @@
+package classic
+
+import (
+	"log/slog"
+	"testing"
+)
+
+// testLog shows what the server logs if the test fails.
+func testLog(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+}

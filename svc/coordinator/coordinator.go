@@ -1,0 +1,221 @@
+// Package coordinator puts together what earshotd serves: the roster, and the
+// listeners that put people on it.
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"earshot/protocol/hostnet"
+	"earshot/svc/classic"
+	"earshot/svc/roster"
+)
+
+// DefaultPort is served if nobody says otherwise.
+const DefaultPort = 13277
+
+var (
+	// ErrPortTaken is a port that another program has. The error's text names
+	// address, port and protocol, and says what to do.
+	ErrPortTaken = errors.New("port taken")
+	// ErrConfig is the family of settings that can't be used.
+	ErrConfig = classic.ErrConfig
+	// ErrUnhealthy is a coordinator that does not answer as it should.
+	ErrUnhealthy = errors.New("the coordinator does not answer")
+)
+
+// Limits bound what anybody can make the coordinator hold or do.
+type Limits = classic.Limits
+
+// Config is a coordinator's configuration. The zero value of every field but
+// Listen is usable.
+type Config struct {
+	// Listen is the address of the main port, UDP and TCP. The classic lists
+	// are on the next port (raw text) and the one behind that (.NET). Port 0
+	// is any port that is free together with the next two. An unspecified
+	// address serves all of the host's.
+	Listen netip.AddrPort
+	// TrustedNetworks are those from which a login may name a listener with
+	// another IP address than its own. Everyone else's may not, so that
+	// nobody can aim the coordinator's answers at a third party.
+	TrustedNetworks []netip.Prefix
+	Limits          Limits
+	// Net is the network; nil is the operating system's.
+	Net hostnet.Net
+	// Log is for what the administrator may want to know; nil logs nothing.
+	Log *slog.Logger
+	// Metrics registers the Prometheus collectors; nil registers none. A
+	// registerer takes those of one coordinator only.
+	Metrics prometheus.Registerer
+	// OnReady, if set, is called once, from Run, when all sockets are open.
+	OnReady func()
+}
+
+// Addrs are the addresses that are served.
+type Addrs struct {
+	UDP, TCP            netip.AddrPort
+	RawList, DotNetList netip.AddrPort
+}
+
+// Coordinator serves users. All methods may be called from any goroutine.
+type Coordinator struct {
+	cfg    Config
+	roster *roster.Roster
+	ready  chan struct{} // closed once addrs and classic are set
+
+	mu      sync.Mutex
+	started bool
+	addrs   Addrs
+	classic *classic.Server
+}
+
+// New checks a configuration and starts nothing. The error belongs to
+// ErrConfig.
+func New(cfg Config) (*Coordinator, error) {
+	limits, err := cfg.Limits.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Limits = limits
+	if !cfg.Listen.Addr().IsValid() {
+		return nil, fmt.Errorf("%w: no address to listen on; an example is 0.0.0.0:%d", ErrConfig, DefaultPort)
+	}
+	if cfg.Listen.Port() > 65533 {
+		return nil, fmt.Errorf("%w: port %d leaves no room for the two list ports behind it; choose one up to 65533",
+			ErrConfig, cfg.Listen.Port())
+	}
+	for _, p := range cfg.TrustedNetworks {
+		if !p.IsValid() {
+			return nil, fmt.Errorf("%w: a trusted network is not a network; an example is 192.168.0.0/16", ErrConfig)
+		}
+	}
+	if cfg.Net == nil {
+		cfg.Net = hostnet.OS
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Coordinator{cfg: cfg, roster: roster.New(), ready: make(chan struct{})}, nil
+}
+
+// Ready returns a channel that is closed when all sockets are open. It stays
+// open if Run fails before.
+func (c *Coordinator) Ready() <-chan struct{} { return c.ready }
+
+// Addrs returns what is served. It is the zero Addrs before Ready.
+func (c *Coordinator) Addrs() Addrs {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.addrs
+}
+
+// Roster returns who is online.
+func (c *Coordinator) Roster() *roster.Roster { return c.roster }
+
+// Run opens all sockets and serves until ctx ends. Then it logs everyone out,
+// which takes at most five seconds, and returns nil. A port in use is
+// ErrPortTaken. It may be called once.
+func (c *Coordinator) Run(ctx context.Context) error {
+	c.mu.Lock()
+	if c.started {
+		c.mu.Unlock()
+		return errors.New("this coordinator has run already")
+	}
+	c.started = true
+	c.mu.Unlock()
+
+	s, err := openSockets(ctx, c.cfg.Net, c.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	server, err := classic.New(classic.Config{
+		Packet: s.packet, RawList: s.raw, DotNetList: s.dotNet,
+		Net: c.cfg.Net, Roster: c.roster, TrustedNetworks: c.cfg.TrustedNetworks,
+		Limits: c.cfg.Limits, Log: c.cfg.Log, Metrics: c.cfg.Metrics,
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.addrs, c.classic = s.addrs(), server
+	c.mu.Unlock()
+	c.cfg.Log.Info("the coordinator serves", "address", c.addrs.UDP,
+		"list_port_raw", c.addrs.RawList.Port(), "list_port_dotnet", c.addrs.DotNetList.Port())
+	close(c.ready)
+	if c.cfg.OnReady != nil {
+		c.cfg.OnReady()
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var greeter sync.WaitGroup
+	greeter.Go(func() { greet(ctx, s.main) })
+	err = server.Run(ctx)
+	cancel()
+	greeter.Wait()
+	return err
+}
+
+// Healthy is nil if a datagram to the coordinator's own UDP port comes back
+// through the roster before ctx ends (and within two seconds), else
+// ErrUnhealthy with its cause.
+func (c *Coordinator) Healthy(ctx context.Context) error {
+	c.mu.Lock()
+	server, addr := c.classic, c.addrs.UDP
+	c.mu.Unlock()
+	if server == nil {
+		return fmt.Errorf("%w: its ports are not open", ErrUnhealthy)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if addr.Addr().IsUnspecified() {
+		loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		if addr.Addr().Is6() {
+			// A socket for all IPv6 addresses takes IPv4 too, unless the
+			// system has none.
+			loopback = netip.IPv6Loopback()
+		}
+		addr = netip.AddrPortFrom(loopback, addr.Port())
+	}
+	if err := server.RoundTrip(ctx, addr); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnhealthy, err)
+	}
+	return nil
+}
+
+// greeting is what a connection to the main TCP port is told. The port is the
+// place of the secure protocol; classic programs have no business there, but
+// whoever connects, to see whether the coordinator runs, should learn that.
+const greeting = "This is Earshot's coordinator. To come online, start the program earshot with this address as its server.\r\n"
+
+// greet answers connections to the main TCP port, one after the other, until
+// ctx ends.
+func greet(ctx context.Context, l net.Listener) {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	for {
+		conn, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			// The process is out of descriptors, or the peer has gone again.
+			classic.Pause(ctx, 50*time.Millisecond)
+			continue
+		}
+		// The socket's buffer takes this whole, so nobody can delay it.
+		_ = conn.SetDeadline(time.Now().Add(time.Second))
+		_, _ = io.WriteString(conn, greeting)
+		conn.Close()
+	}
+}

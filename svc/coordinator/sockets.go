@@ -1,0 +1,93 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"earshot/protocol/hostnet"
+)
+
+// sockets are the coordinator's.
+type sockets struct {
+	packet            net.PacketConn
+	main, raw, dotNet net.Listener
+}
+
+// openSockets opens all of them, or none. For port 0 it looks for three
+// adjacent free ports.
+func openSockets(ctx context.Context, network hostnet.Net, listen netip.AddrPort) (*sockets, error) {
+	const attempts = 50
+	for attempt := 1; ; attempt++ {
+		s, err := openSocketsAt(ctx, network, listen)
+		if err == nil || listen.Port() != 0 || attempt == attempts || !errors.Is(err, ErrPortTaken) {
+			return s, err
+		}
+	}
+}
+
+func openSocketsAt(ctx context.Context, network hostnet.Net, listen netip.AddrPort) (_ *sockets, err error) {
+	s := new(sockets)
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.packet, err = network.ListenPacket(ctx, listen); err != nil {
+		return nil, explain(err, listen, "UDP")
+	}
+	first := hostnet.AddrPort(s.packet.LocalAddr()).Port()
+	if first > 65533 {
+		return nil, fmt.Errorf("%w: the system chose port %d, which leaves no room for the list ports", ErrPortTaken, first)
+	}
+	for i, l := range []*net.Listener{&s.main, &s.raw, &s.dotNet} {
+		at := netip.AddrPortFrom(listen.Addr(), first+uint16(i))
+		opened, err := network.Listen(ctx, at)
+		if err != nil {
+			return nil, explain(err, at, "TCP")
+		}
+		*l = opened
+	}
+	return s, nil
+}
+
+// explain says why a port can't be opened, and what to do.
+func explain(err error, at netip.AddrPort, protocol string) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: another program has %s port %d of %s. End it, or choose another port (--listen); "+
+			"the coordinator needs the port that you choose and the two behind it (%w)",
+			ErrPortTaken, protocol, at.Port(), at.Addr(), err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: %s is not an address of this machine. Choose one that is, or 0.0.0.0 for all (%w)",
+			ErrConfig, at.Addr(), err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: this account may not open %s port %d of %s. Choose a port above 1023 (%w)",
+			ErrConfig, protocol, at.Port(), at.Addr(), err)
+	}
+	return fmt.Errorf("opening %s port %d of %s: %w", protocol, at.Port(), at.Addr(), err)
+}
+
+func (s *sockets) addrs() Addrs {
+	return Addrs{
+		UDP:        hostnet.AddrPort(s.packet.LocalAddr()),
+		TCP:        hostnet.AddrPort(s.main.Addr()),
+		RawList:    hostnet.AddrPort(s.raw.Addr()),
+		DotNetList: hostnet.AddrPort(s.dotNet.Addr()),
+	}
+}
+
+// close closes what is open. Closing what Run has closed already does no harm.
+func (s *sockets) close() {
+	if s.packet != nil {
+		s.packet.Close()
+	}
+	for _, l := range []net.Listener{s.main, s.raw, s.dotNet} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
