@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxDatagram is the largest datagram that is read, in bytes: the largest UDP
@@ -97,6 +98,20 @@ func ParseDatagram(datagram []byte) (Message, Encoding, error) {
 	}
 	m, err := Parse(text)
 	return m, e, err
+}
+
+// ParseDatagramAs is ParseDatagram for the datagram of a sender who is known to
+// speak e: what could be UTF-8 as well as GB18030, as short Chinese texts in
+// GB18030 often could, is read as e. Evidently other encodings are read as such.
+func ParseDatagramAs(e Encoding, datagram []byte) (Message, Encoding, error) {
+	if e == GB18030 && len(datagram) <= MaxDatagram && Detect(datagram) == UTF8 {
+		text, err := e.Decode(datagram)
+		if err == nil && !strings.ContainsRune(text, utf8.RuneError) {
+			m, err := Parse(text)
+			return m, e, err
+		}
+	}
+	return ParseDatagram(datagram)
 }
 
 // Parse reads one message. It checks the number of fields, endpoints and

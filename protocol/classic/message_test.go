@@ -276,3 +276,32 @@ func TestEncodingsKeepEverything(t *testing.T) {
 		}
 	}
 }
+
+func TestParseDatagramAs(t *testing.T) {
+	ambiguous := GB18030.Append(nil, "talk,9:00,Ann,隆") // c2 a1, also U+00A1 in UTF-8
+	if m, e, err := ParseDatagram(ambiguous); err != nil || e != UTF8 || m.(Talk).Text == "隆" {
+		t.Fatalf("it isn't ambiguous: %#v, %v, %v", m, e, err)
+	}
+	cases := []struct {
+		known, encoding Encoding
+		datagram        []byte
+		text            string
+	}{
+		{GB18030, GB18030, ambiguous, "隆"},
+		{GB18030, GB18030, []byte("talk,9:00,Ann,hi"), "hi"},
+		{GB18030, UTF16LE, UTF16LE.Append(nil, "talk,9:00,Ann,隆"), "隆"},
+		{GB18030, UTF8, []byte("talk,9:00,Ann,€!"), "€!"}, // ac 21 is nothing in GB18030
+		{UTF8, UTF8, ambiguous, "¡"},
+		{UTF8, GB18030, GB18030.Append(nil, "talk,9:00,Ann,你好"), "你好"},
+		{UTF16LE, UTF8, []byte("talk,9:00,Ann,hi"), "hi"},
+	}
+	for _, c := range cases {
+		m, e, err := ParseDatagramAs(c.known, c.datagram)
+		if err != nil || e != c.encoding || m.(Talk).Text != c.text {
+			t.Errorf("% x from one who speaks %v: %#v, %v, %v", c.datagram, c.known, m, e, err)
+		}
+	}
+	if _, _, err := ParseDatagramAs(GB18030, make([]byte, MaxDatagram+1)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("too large: %v", err)
+	}
+}

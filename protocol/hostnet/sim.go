@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -226,12 +227,7 @@ func (h *simHost) bind(local netip.AddrPort, taken func(uint16) bool) (netip.Add
 }
 
 func (h *simHost) has(addr netip.Addr) bool {
-	for _, a := range h.addrs {
-		if a == addr {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(h.addrs, addr)
 }
 
 // source returns the address from which the host speaks to another.
