@@ -3,6 +3,7 @@ package classic
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	wire "earshot/protocol/classic"
 	"earshot/protocol/classic/classictest"
 	"earshot/protocol/hostnet"
 	"earshot/svc/roster"
@@ -156,4 +158,64 @@ func (l *lan) online() string {
 		s += fmt.Sprintf("%d %s %s\n", u.ID, u.Name, u.Endpoint)
 	}
 	return s
+}
+
+// socket is a bare UDP socket on a host.
+type socket struct {
+	net.PacketConn
+	at netip.AddrPort
+}
+
+func (l *lan) socket(host int) *socket {
+	l.Helper()
+	c, err := l.sim.Host(address(host)).ListenPacket(l.Context(), netip.AddrPortFrom(address(host), 0))
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() { c.Close() })
+	return &socket{c, hostnet.AddrPort(c.LocalAddr())}
+}
+
+// received returns what has arrived so far.
+func (s *socket) received() []string {
+	synctest.Wait()
+	var all []string
+	buf := make([]byte, 65536)
+	for {
+		_ = s.SetReadDeadline(time.Now().Add(time.Nanosecond))
+		n, _, err := s.ReadFrom(buf)
+		if err != nil {
+			return all
+		}
+		text, err := wire.Detect(buf[:n]).Decode(buf[:n])
+		if err != nil {
+			text = err.Error()
+		}
+		all = append(all, text)
+	}
+}
+
+// join brings somebody online by hand, who keeps no list and answers nothing.
+func (l *lan) join(host int, name string) *socket {
+	l.Helper()
+	s := l.socket(host)
+	l.send(host, "login,"+name+","+s.at.String())
+	l.fetch(host, mainPort+1).Close()
+	l.settle(time.Second)
+	if got := s.received(); len(got) < 2 || got[0] != "Accept,13278" || got[1] != "alive,"+name+","+s.at.String() {
+		l.Fatalf("%s was not let in: %q", name, got)
+	}
+	return s
+}
+
+// fetch opens a list connection.
+func (l *lan) fetch(host int, port uint16) net.Conn {
+	l.Helper()
+	c, err := l.sim.Host(address(host)).Dial(l.Context(), netip.AddrPortFrom(serverAddr, port))
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() { c.Close() })
+	synctest.Wait()
+	return c
 }
