@@ -175,6 +175,7 @@ func (e *Engine) loop(work context.Context) {
 			e.round(in)
 		case <-over:
 			over = nil
+			e.endPopups()
 			finished = make(chan struct{})
 			go func() { e.workers.Wait(); close(finished) }()
 		case <-finished:

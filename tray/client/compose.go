@@ -86,6 +86,10 @@ func (e *Engine) attached(s *subscription) {
 	if s.ended {
 		return // gone again
 	}
+	if e.work.Err() != nil {
+		s.endLocked()
+		return
+	}
 	e.popup.current, e.popup.served = s, true
 	own := e.popup.running
 	for _, o := range e.popup.opens {
@@ -135,4 +139,16 @@ func (e *Engine) popupEnded(err error) {
 		o.answer <- err
 	}
 	e.popup.opens = nil
+}
+
+// endPopups tells the window process that the engine is ending, so that it
+// ends too: Run waits for it, and takes what it still sends.
+func (e *Engine) endPopups() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for s := range e.subs {
+		if s.role == localapi.Popup {
+			s.endLocked()
+		}
+	}
 }

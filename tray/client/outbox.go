@@ -221,7 +221,7 @@ func (e *Engine) failure(m chat.Message, err error) string {
 		return e.p.T("EngineUnreachable", "Name", m.Peer)
 	}
 	e.log.Warn("a message could not be sent", "error", err)
-	return e.p.T("EngineSendFailed", "Reason", err.Error())
+	return e.p.T("EngineSendFailed", "Reason", reason(err))
 }
 
 // tell answers those who wait for a message.

@@ -200,14 +200,24 @@ func (e *Engine) problem(d p2p.Disconnected) string {
 	case d.Cause == nil:
 		return e.p.T("EngineOffline", "Server", server)
 	case errors.Is(d.Cause, p2p.ErrRefused):
-		return e.p.T("EngineRefused", "Reason", d.Cause.Error())
+		return e.p.T("EngineRefused", "Reason", reason(d.Cause))
 	case d.Retry.IsZero():
-		return e.p.T("EngineGaveUp", "Reason", d.Cause.Error())
+		return e.p.T("EngineGaveUp", "Reason", reason(d.Cause))
 	case errors.Is(d.Cause, p2p.ErrNoAnswer):
 		return e.p.T("EngineNoAnswer", "Server", server)
 	default:
 		return e.p.T("EngineOffline", "Server", server)
 	}
+}
+
+// reason is an error of the network without the names of its families, which
+// are for programs.
+func reason(err error) string {
+	text := err.Error()
+	for _, family := range []error{p2p.ErrRefused, p2p.ErrNoAnswer, p2p.ErrUnreachable, p2p.ErrNotConnected, p2p.ErrTransport} {
+		text = strings.TrimPrefix(text, family.Error()+": ")
+	}
+	return text
 }
 
 func (e *Engine) came(n p2p.Person) {

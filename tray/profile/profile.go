@@ -80,8 +80,8 @@ type Lock struct{ file *os.File }
 // Release gives the profile free.
 func (l *Lock) Release() error { return l.file.Close() }
 
-// digest tells profiles apart in names that all of an account's profiles share.
-func (p Profile) digest() string {
+// ID tells profiles apart in names that all of an account's profiles share.
+func (p Profile) ID() string {
 	sum := sha256.Sum256([]byte(p.dir))
 	return hex.EncodeToString(sum[:6])
 }

@@ -32,10 +32,10 @@ const longestSocket = 103
 func (p Profile) Socket() string {
 	path := filepath.Join(p.dir, "earshot.sock")
 	if runtime := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
-		path = filepath.Join(runtime, "earshot-"+p.digest()+".sock")
+		path = filepath.Join(runtime, "earshot-"+p.ID()+".sock")
 	}
 	if len(path) > longestSocket {
-		path = filepath.Join(os.TempDir(), "earshot-"+strconv.Itoa(os.Getuid()), p.digest()+".sock")
+		path = filepath.Join(os.TempDir(), "earshot-"+strconv.Itoa(os.Getuid()), p.ID()+".sock")
 	}
 	return path
 }

@@ -24,7 +24,7 @@ func (p Profile) Socket() string {
 	if user, err := windows.GetCurrentProcessToken().GetTokenUser(); err == nil {
 		account = user.User.Sid.String()
 	}
-	return `\\.\pipe\earshot-` + account + "-" + p.digest()
+	return `\\.\pipe\earshot-` + account + "-" + p.ID()
 }
 
 func lockFile(f *os.File) error {

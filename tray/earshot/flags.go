@@ -1,0 +1,107 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"earshot/tray/i18n"
+	"earshot/tray/profile"
+
+	"golang.org/x/text/language"
+)
+
+// options are what the command line says, apart from the command.
+type options struct {
+	profile, server, name, encoding, language string
+	headless, json, everyone, help            bool
+	limit                                     int
+	words                                     []string
+
+	given []string // the flags that were given
+}
+
+// common are the flags that every command knows.
+var common = []string{"profile", "server", "name", "encoding", "language", "help"}
+
+// parse takes the flags out of args, wherever they stand, and returns the
+// words. What follows "--" is words, and so is a single dash with what follows
+// it, which a text may well begin with.
+func (o *options) parse(args []string, p *i18n.Printer) (words []string, err error) {
+	values := map[string]*string{
+		"profile": &o.profile, "server": &o.server, "name": &o.name, "encoding": &o.encoding, "language": &o.language,
+		"limit": new(string),
+	}
+	switches := map[string]*bool{"headless": &o.headless, "json": &o.json, "everyone": &o.everyone, "help": &o.help}
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			words = append(words, args[i+1:]...)
+			break
+		}
+		if arg == "-h" {
+			arg = "--help"
+		}
+		flag, ok := strings.CutPrefix(arg, "--")
+		if !ok {
+			words = append(words, arg)
+			continue
+		}
+		flag, value, hasValue := strings.Cut(flag, "=")
+		if to := switches[flag]; to != nil && !hasValue {
+			*to = true
+		} else if to := values[flag]; to != nil {
+			if !hasValue {
+				if i++; i == len(args) {
+					return nil, usageError(p.T("CliFlagNeedsValue", "Flag", flag))
+				}
+				value = args[i]
+			}
+			*to = value
+		} else {
+			return nil, usageError(p.T("CliUnknownFlag", "Flag", clean(arg)))
+		}
+		o.given = append(o.given, flag)
+	}
+	return words, o.validate(*values["limit"], p)
+}
+
+func (o *options) validate(limit string, p *i18n.Printer) error {
+	if slices.Contains(o.given, "limit") {
+		n, err := strconv.Atoi(limit)
+		if err != nil || n < 1 {
+			return usageError(p.T("CliLimitNumber"))
+		}
+		o.limit = n
+	}
+	if o.encoding != "" && !slices.Contains(profile.Encodings, o.encoding) {
+		return usageError(p.T("CliEncodings", "Known", strings.Join(profile.Encodings, ", ")))
+	}
+	if o.language != "" && o.language != "auto" {
+		if _, err := language.Parse(o.language); err != nil {
+			return usageError(p.T("CliLanguage"))
+		}
+	}
+	return nil
+}
+
+// check says whether a command can have these words and flags.
+func (o *options) check(name string, v verb, words []string, p *i18n.Printer) error {
+	known := strings.Fields(v.flags)
+	for _, flag := range o.given {
+		if !slices.Contains(common, flag) && !slices.Contains(known, flag) {
+			return usageError(p.T("CliFlagNotHere", "Flag", "--"+flag, "Command", name))
+		}
+	}
+	least := v.min
+	if name == "send" && !o.everyone {
+		least = 2
+	}
+	if len(words) < least {
+		return usageError(p.T("CliTooFewWords", "Command", name))
+	}
+	if v.max >= 0 && len(words) > v.max {
+		return usageError(p.T("CliTooManyWords", "Command", name, "Word", clean(words[v.max])))
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+// Command earshot is the client: a background process in the system tray, and
+// the commands that speak to it from a terminal.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"earshot/tray/i18n"
+	"earshot/tray/localapi"
+	"earshot/tray/profile"
+)
+
+// version is set by the linker.
+var version = "development"
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func init() {
+	// Some desktops serve a tray icon or a window only from the thread that
+	// the process began with: main keeps it.
+	runtime.LockOSThread()
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	c := &command{ctx: ctx, in: os.Stdin, out: os.Stdout, errOut: os.Stderr}
+	code := c.run(os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// command is one start of the program.
+type command struct {
+	ctx         context.Context
+	in          io.Reader
+	out, errOut io.Writer
+
+	opts    options
+	p       *i18n.Printer
+	profile profile.Profile
+	saved   profile.Settings
+	client  *localapi.Client
+}
+
+// usageError is wrong usage: a sentence.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// verb is a command: what runs it, how many words it takes, and which flags it
+// knows apart from the common ones.
+type verb struct {
+	run      func(c *command) error
+	min, max int // words; max below 0 is any number
+	flags    string
+	bare     bool // needs no profile
+}
+
+func verbs() map[string]verb {
+	return map[string]verb{
+		"run":       {run: (*command).start, flags: "headless"},
+		"roster":    {run: (*command).roster, flags: "json"},
+		"send":      {run: (*command).send, min: 1, max: -1, flags: "everyone"},
+		"watch":     {run: (*command).watch, flags: "json"},
+		"compose":   {run: (*command).compose, max: 1},
+		"history":   {run: (*command).history, max: 1, flags: "json limit"},
+		"status":    {run: (*command).status, flags: "json"},
+		"quit":      {run: (*command).quit},
+		"autostart": {run: (*command).autostart, min: 1, max: 1},
+		"popup":     {run: (*command).popup, max: 1}, // started by the engine
+		"version":   {run: (*command).version, bare: true},
+		"help":      {run: (*command).help, max: -1, bare: true},
+	}
+}
+
+func (c *command) run(args []string) int {
+	c.p = i18n.New("auto")
+	err := c.dispatch(args)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage):
+		fmt.Fprintf(c.errOut, "earshot: %s\n%s\n", usage, c.p.T("CliSeeHelp"))
+		return exitUsage
+	}
+	fmt.Fprintf(c.errOut, "earshot: %s\n", c.explain(err))
+	return exitFailed
+}
+
+func (c *command) dispatch(args []string) error {
+	words, err := c.opts.parse(args, c.p)
+	if c.opts.language != "" {
+		c.p = i18n.New(c.opts.language)
+	}
+	if err != nil {
+		return err
+	}
+	if c.opts.help {
+		return c.help()
+	}
+	name := "run"
+	if len(words) > 0 {
+		name, words = words[0], words[1:]
+	}
+	v, ok := verbs()[name]
+	if !ok {
+		return usageError(c.p.T("CliUnknownCommand", "Command", clean(name)))
+	}
+	if err := c.opts.check(name, v, words, c.p); err != nil {
+		return err
+	}
+	c.opts.words = words
+	if v.bare {
+		return v.run(c)
+	}
+	if c.profile, err = profile.Open(c.opts.profile); err != nil {
+		return err
+	}
+	if c.saved, err = c.profile.Load(); err != nil {
+		return err
+	}
+	if c.opts.language == "" && c.saved.Language != "" {
+		c.p = i18n.New(c.saved.Language)
+	}
+	c.client = localapi.Dial(c.profile.Socket())
+	defer c.client.Close()
+	return v.run(c)
+}
+
+// explain turns an error into a sentence in the person's language.
+func (c *command) explain(err error) string {
+	wrong, isSettings := errors.AsType[*profile.SettingsError](err)
+	switch {
+	case isSettings && wrong.Key != "":
+		return c.p.T("CliUnknownSetting", "File", wrong.File, "Line", wrong.Line, "Key", wrong.Key)
+	case isSettings:
+		return c.p.T("CliWrongSetting", "File", wrong.File, "Line", wrong.Line, "Reason", wrong.Reason)
+	case errors.Is(err, localapi.ErrNotRunning):
+		return c.p.T("CliNotRunning")
+	case errors.Is(err, localapi.ErrLost):
+		return c.p.T("CliLost")
+	case errors.Is(err, context.Canceled):
+		return c.p.T("CliInterrupted")
+	}
+	return clean(err.Error())
+}
+
+func (c *command) version() error {
+	_, err := fmt.Fprintln(c.out, "earshot", version)
+	return err
+}
+
+func (c *command) help() error {
+	_, err := fmt.Fprintln(c.out, c.p.T("CliHelp"))
+	return err
+}

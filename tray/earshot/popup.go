@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"earshot/tray/popup"
+)
+
+// popup is the window process. The engine starts it.
+func (c *command) popup() error {
+	peer := ""
+	if len(c.opts.words) > 0 {
+		peer = c.opts.words[0]
+	}
+	return popup.Run(c.ctx, c.client, c.p, peer)
+}
+
+// popupGrace is how long the window process may take to end after the engine
+// has.
+const popupGrace = 5 * time.Second
+
+// hasDesktop says whether there is a screen to show anything on.
+func hasDesktop() bool {
+	switch runtime.GOOS {
+	case "windows", "darwin":
+		return true
+	}
+	return os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
+}
+
+// startPopup runs the window process until it ends. Its own subscription tells
+// it of the engine's end, so ctx only bounds how long that may take.
+func (c *command) startPopup(ctx context.Context, peer string) error {
+	if !hasDesktop() {
+		return errors.New(c.p.T("PopupNoDisplay"))
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, "popup",
+		"--profile", c.profile.Dir(), "--language", c.p.Tag().String(), "--", peer)
+	var said bytes.Buffer
+	cmd.Stderr = &limited{buffer: &said, room: 64 << 10}
+	cmd.Cancel = func() error { return nil }
+	cmd.WaitDelay = popupGrace
+	err = cmd.Run()
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+	if last := strings.TrimPrefix(lines[len(lines)-1], "earshot: "); last != "" {
+		return errors.New(clean(last))
+	}
+	return err
+}
+
+// limited keeps the first bytes of what a process prints.
+type limited struct {
+	buffer *bytes.Buffer
+	room   int
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	n := min(len(b), l.room)
+	l.room -= n
+	l.buffer.Write(b[:n])
+	return len(b), nil
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"strings"
+	"sync"
+	"time"
+
+	"earshot/p2p/classic"
+	"earshot/protocol/hostnet"
+	"earshot/tray/client"
+	"earshot/tray/localapi"
+	"earshot/tray/profile"
+	"earshot/tray/store"
+
+	wire "earshot/protocol/classic"
+)
+
+// start is the command that runs the client, in the tray unless --headless.
+func (c *command) start() error {
+	lock, err := c.profile.Lock()
+	if errors.Is(err, profile.ErrInUse) {
+		return c.second()
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if !c.opts.headless {
+		if err := c.needDesktop(); err != nil {
+			return err
+		}
+	}
+	settings, err := c.settle()
+	if err != nil {
+		return err
+	}
+	log, err := openLog(c.profile.Log())
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	return c.serve(settings, logger)
+}
+
+// second is a start beside a running client: it shows the Find window of that
+// one.
+func (c *command) second() error {
+	if c.opts.headless {
+		return errors.New(c.p.T("CliAlreadyRunning", "Dir", c.profile.Dir()))
+	}
+	// The first one may have the lock and not its socket yet.
+	ctx, cancel := context.WithTimeout(c.ctx, 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := c.client.Compose(ctx, "")
+		if !errors.Is(err, localapi.ErrNotRunning) {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// settle merges the flags into the settings, remembers them, and fills in what
+// nobody chose.
+func (c *command) settle() (profile.Settings, error) {
+	s := c.saved
+	for _, o := range []struct{ given, to *string }{
+		{&c.opts.server, &s.Server}, {&c.opts.name, &s.Name},
+		{&c.opts.language, &s.Language}, {&c.opts.encoding, &s.Encoding},
+	} {
+		if *o.given != "" {
+			*o.to = *o.given
+		}
+	}
+	remember := s
+	if s.Server == "" {
+		return s, errors.New(c.p.T("CliNoServer"))
+	}
+	if s.Name == "" {
+		s.Name = accountName()
+	}
+	if _, ok := wire.ParseEncoding(s.Encoding); !ok && s.Encoding != "" && s.Encoding != "auto" {
+		return s, errors.New(c.p.T("CliEncodings", "Known", strings.Join(profile.Encodings, ", ")))
+	}
+	if err := c.checkName(s.Name); err != nil {
+		return s, err
+	}
+	if remember != c.saved {
+		if err := c.profile.Save(remember); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (c *command) checkName(name string) error {
+	err := wire.ValidateName(name)
+	switch {
+	case errors.Is(err, wire.ErrNameEmpty):
+		return errors.New(c.p.T("CliNameEmpty"))
+	case errors.Is(err, wire.ErrNameLong):
+		return errors.New(c.p.T("CliNameLong"))
+	case errors.Is(err, wire.ErrNameComma):
+		return errors.New(c.p.T("CliNameComma"))
+	case err != nil:
+		return errors.New(c.p.T("CliNameControl"))
+	}
+	return nil
+}
+
+// accountName is the account's name, made fit for a roster where it isn't.
+func accountName() string {
+	name := ""
+	if u, err := user.Current(); err == nil {
+		name = u.Username[strings.LastIndexAny(u.Username, `\/`)+1:]
+	}
+	name = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == ',' || r == ';' {
+			return ' '
+		}
+		return r
+	}, name))
+	if wire.ValidateName(name) != nil {
+		return "earshot"
+	}
+	return name
+}
+
+// serve runs the engine, its API and, with a desktop, the tray, and ends them
+// in order: the engine logs out and tells its subscribers, then the rest stops.
+func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
+	messages, err := store.Open(c.ctx, c.profile.History())
+	if errors.Is(err, store.ErrNewer) {
+		return errors.New(c.p.T("CliHistoryNewer"))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, messages.Close()) }()
+	encoding, _ := wire.ParseEncoding(s.Encoding) // auto is the zero value
+	network, err := classic.New(classic.Config{
+		Net: hostnet.OS, Server: s.Server, Name: s.Name, Encoding: encoding, Log: log,
+	})
+	if errors.Is(err, classic.ErrServer) {
+		return errors.New(c.p.T("CliWrongServer", "Server", clean(s.Server)))
+	}
+	if err != nil {
+		return err
+	}
+	engine := client.New(client.Config{
+		Transport: network, Store: messages, Printer: c.p, Name: s.Name, Server: s.Server, Version: version,
+		StartPopup: c.startPopup, Log: log,
+	})
+	listener, err := localapi.Listen(c.profile.Socket())
+	if err != nil {
+		return err
+	}
+	api, endAPI := context.WithCancel(context.WithoutCancel(c.ctx))
+	defer endAPI()
+	desktop, endDesktop := context.WithCancel(context.WithoutCancel(c.ctx))
+	defer endDesktop()
+	var running sync.WaitGroup
+	var apiErr, engineErr error
+	running.Go(func() {
+		if apiErr = localapi.Serve(api, listener, engine); apiErr != nil {
+			engine.Quit() // a client that can't be spoken to is of no use
+		}
+	})
+	running.Go(func() {
+		engineErr = engine.Run(c.ctx)
+		endAPI()
+		endDesktop()
+	})
+	if c.opts.headless {
+		fmt.Fprintln(c.out, c.p.T("CliRunning", "Name", s.Name, "Server", s.Server))
+	} else if trayErr := c.tray(desktop, engine, log); trayErr != nil {
+		engine.Quit()
+		err = trayErr
+	}
+	running.Wait()
+	return errors.Join(err, engineErr, apiErr)
+}
+
+// logLimit is when a log is put aside at the start.
+const logLimit = 4 << 20
+
+func openLog(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && info.Size() > logLimit {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+}

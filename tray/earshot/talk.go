@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"earshot/tray/autostart"
+	"earshot/tray/chat"
+	"earshot/tray/localapi"
+)
+
+func (c *command) roster() error {
+	people, err := c.client.People(c.ctx)
+	if err != nil {
+		return err
+	}
+	if c.opts.json {
+		return c.printJSON(people)
+	}
+	return c.printRoster(people)
+}
+
+func (c *command) send() error {
+	to, words := chat.Everyone, c.opts.words
+	if !c.opts.everyone {
+		to, words = words[0], words[1:]
+	}
+	text := strings.Join(words, " ")
+	if text == "-" {
+		b, err := io.ReadAll(io.LimitReader(c.in, 1<<20))
+		if err != nil {
+			return err
+		}
+		text = strings.TrimRight(string(b), "\r\n")
+	}
+	m, err := c.client.Send(c.ctx, to, text, true)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.State == chat.Failed:
+		return errors.New(m.Problem)
+	case m.State == chat.Sent:
+		fmt.Fprintln(c.out, c.p.T("CliSent"))
+	case m.Peer == chat.Everyone:
+		fmt.Fprintln(c.out, c.p.T("CliWaitsForServer"))
+	default:
+		fmt.Fprintln(c.out, c.p.T("CliWaitsForPerson", "Name", clean(m.Peer)))
+	}
+	return nil
+}
+
+func (c *command) watch() error {
+	sub := c.client.Subscribe(localapi.Watcher)
+	defer sub.Close()
+	for {
+		event, err := sub.Next(c.ctx)
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
+			return nil
+		case err != nil:
+			return err
+		}
+		if c.opts.json {
+			err = json.NewEncoder(c.out).Encode(event)
+		} else {
+			err = c.printEvent(event)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *command) compose() error {
+	peer := ""
+	if len(c.opts.words) > 0 {
+		peer = c.opts.words[0]
+	}
+	return c.client.Compose(c.ctx, peer)
+}
+
+// historyLimit is how many messages are shown if nobody says otherwise.
+const historyLimit = 50
+
+func (c *command) history() error {
+	peer, limit := "", historyLimit
+	if len(c.opts.words) > 0 {
+		peer = c.opts.words[0]
+	}
+	if c.opts.limit > 0 {
+		limit = c.opts.limit
+	}
+	messages, err := c.client.History(c.ctx, peer, 0, limit)
+	if err != nil {
+		return err
+	}
+	if c.opts.json {
+		return c.printJSON(messages)
+	}
+	return c.printHistory(messages, peer == "")
+}
+
+func (c *command) status() error {
+	status, err := c.client.Ask(c.ctx)
+	if err != nil {
+		return err
+	}
+	if c.opts.json {
+		return c.printJSON(status)
+	}
+	_, err = fmt.Fprintln(c.out, c.statusLine(status))
+	if err == nil && status.Unread > 0 {
+		_, err = fmt.Fprintln(c.out, c.p.T("CliUnread", "Count", status.Unread))
+	}
+	return err
+}
+
+// quit ends the client and waits until it has ended.
+func (c *command) quit() error {
+	sub := c.client.Subscribe(localapi.Watcher)
+	defer sub.Close()
+	if _, err := sub.Next(c.ctx); err != nil {
+		return err
+	}
+	if err := c.client.End(c.ctx); err != nil {
+		return err
+	}
+	for {
+		if _, err := sub.Next(c.ctx); errors.Is(err, io.EOF) || errors.Is(err, localapi.ErrLost) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *command) autostart() error {
+	program, err := autostart.Program()
+	if err != nil {
+		return err
+	}
+	entry := autostart.Entry{Program: program, Args: []string{"run"}, ID: "earshot"}
+	if c.opts.profile != "" {
+		entry.Args = append(entry.Args, "--profile", c.profile.Dir())
+		entry.ID = "earshot-" + c.profile.ID()
+	}
+	switch c.opts.words[0] {
+	case "on":
+		if err := entry.On(); err != nil {
+			return err
+		}
+	case "off":
+		if err := entry.Off(); err != nil {
+			return err
+		}
+	case "status":
+	default:
+		return usageError(c.p.T("CliAutostartUsage"))
+	}
+	on, err := entry.Status()
+	if err != nil {
+		return err
+	}
+	id := "CliAutostartOff"
+	if on {
+		id = "CliAutostartOn"
+	}
+	_, err = fmt.Fprintln(c.out, c.p.T(id))
+	return err
+}

@@ -1,0 +1,40 @@
+//go:build !darwin
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"earshot/tray/localapi"
+	"earshot/tray/menu"
+	"earshot/tray/notify"
+)
+
+// needDesktop says so if there is nowhere to put an icon.
+func (c *command) needDesktop() error {
+	if hasDesktop() {
+		return nil
+	}
+	return errors.New(c.p.T("CliNoDesktop"))
+}
+
+// tray shows the icon and the notifications until ctx ends. It runs on the
+// main goroutine.
+func (c *command) tray(ctx context.Context, engine localapi.Engine, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var running sync.WaitGroup
+	running.Go(func() {
+		// Without notifications the rest is still of use.
+		if err := notify.Run(ctx, engine, c.p, notify.Options{Log: log}); err != nil {
+			log.Error("no notifications", "error", err)
+		}
+	})
+	err := menu.Run(ctx, engine, c.p, menu.Options{Log: log, OnQuit: engine.Quit})
+	cancel()
+	running.Wait()
+	return err
+}
