@@ -59,6 +59,14 @@ func (p *peers) learn(name string, at netip.AddrPort, e classic.Encoding) {
 	p.encodings[name] = knowledge{e, at}
 }
 
+// speaks says whether somebody is known to speak e.
+func (p *peers) speaks(name string, e classic.Encoding) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k, ok := p.encodings[name]
+	return ok && k.encoding == e
+}
+
 // forget drops what was known of somebody who left: whoever comes back under
 // the name may run another program.
 func (p *peers) forget(name string) {

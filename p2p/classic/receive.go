@@ -20,6 +20,8 @@ type datagram struct {
 	m        classic.Message
 	encoding classic.Encoding
 	from     netip.AddrPort
+	// chinese is the same bytes read as GB18030, where they could be either.
+	chinese classic.Message
 }
 
 // readListener reads what the coordinator and other people send, until the
@@ -34,15 +36,17 @@ func (t *Transport) readListener(listener net.PacketConn) {
 		if err != nil {
 			continue // it belongs to one datagram
 		}
-		m, encoding, err := classic.ParseDatagram(buf[:n])
-		if err != nil {
+		d := datagram{from: hostnet.AddrPort(addr)}
+		if d.m, d.encoding, err = classic.ParseDatagram(buf[:n]); err != nil {
 			continue // anybody can send anything
 		}
-		from := hostnet.AddrPort(addr)
-		if _, chat := m.(classic.Talk); chat && !t.rates.allow(from.Addr(), time.Now()) {
+		if _, chat := d.m.(classic.Talk); chat && !t.rates.allow(d.from.Addr(), time.Now()) {
 			continue
 		}
-		t.post(datagram{m, encoding, from})
+		if m, e, err := classic.ParseDatagramAs(classic.GB18030, buf[:n]); err == nil && e != d.encoding {
+			d.chinese = m
+		}
+		t.post(d)
 	}
 }
 
@@ -58,6 +62,9 @@ func (t *Transport) sort(d datagram, on func(p2p.Event)) any {
 	if d.from.Addr() != t.machine.server.Addr() {
 		return nil
 	}
+	if d.chinese != nil && t.cfg.Encoding == classic.GB18030 {
+		d.m = d.chinese // the coordinator answers as it is spoken to
+	}
 	if group, ok := d.m.(classic.Group); ok {
 		if classic.ValidateName(group.Sender) == nil {
 			on(p2p.Received{From: group.Sender, Text: group.Text, Group: true, Known: true})
@@ -69,6 +76,9 @@ func (t *Transport) sort(d datagram, on func(p2p.Event)) any {
 
 // talk reports a message from another person.
 func (t *Transport) talk(m classic.Talk, d datagram, on func(p2p.Event)) {
+	if other, ok := d.chinese.(classic.Talk); ok && t.peers.speaks(other.Sender, classic.GB18030) {
+		m, d.encoding = other, classic.GB18030
+	}
 	m = m.ResolveSender(func(name string) bool {
 		_, known := t.machine.roster.members[name]
 		return known || name == t.cfg.Name
@@ -99,7 +109,7 @@ func (t *Transport) readLink(link net.Conn, server netip.AddrPort) {
 		case err != nil:
 			continue
 		}
-		m, _, err := classic.ParseDatagram(buf[:n])
+		m, _, err := classic.ParseDatagramAs(t.cfg.Encoding, buf[:n])
 		switch m := m.(type) {
 		case classic.Speaks:
 			t.peers.answer(m)
