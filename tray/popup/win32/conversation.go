@@ -1,0 +1,200 @@
+//go:build windows
+
+package win32
+
+import (
+	"strings"
+
+	"earshot/tray/popup/ui"
+)
+
+// conversation implements ui.Conversation.
+type conversation struct {
+	window
+	handler ui.ConversationHandler
+
+	name, presence, messages, empty, notice, retry, send, hint hwnd
+
+	rows       []ui.Row
+	noticeText string
+	retryID    int64 // the first failed message; its button is shown if not 0
+}
+
+// NewConversation implements ui.Toolkit.
+func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.ConversationHandler) (ui.Conversation, error) {
+	c := &conversation{handler: handler}
+	if err := c.init(t, c, spec.Title, handler); err != nil {
+		return nil, &problem{t.p.T("PopupNoToolkit"), err}
+	}
+	with := controls{w: &c.window}
+	c.name = with.label("", ssEndEllipsis, c.fonts.name)
+	c.presence = with.label("", ssEndEllipsis, c.fonts.small)
+	with.named(spec.MessagesName)
+	c.messages = with.add(t.rich, "", esMultiline|esReadOnly|esAutoV|wsScroll|wsTab, 0, c.fonts.body)
+	c.empty = with.label("", ssCenter, c.fonts.body)
+	c.notice = with.label("", 0, c.fonts.small)
+	c.retry = with.add("BUTTON", "", wsTab, 0, c.fonts.body)
+	with.field(spec.EntryName, spec.Placeholder, esMultiline|esWantReturn|esAutoV)
+	c.send = with.add("BUTTON", mnemonicFree(spec.Send), wsTab, 0, c.fonts.body)
+	c.hint = with.label(spec.Hint, ssEndEllipsis, c.fonts.small)
+	if with.err != nil {
+		c.Close()
+		return nil, &problem{t.p.T("PopupNoToolkit"), with.err}
+	}
+	c.buttons[c.retry], c.buttons[c.send] = true, true
+	c.colors[c.presence], c.colors[c.hint], c.colors[c.empty] = colorDim, colorDim, colorDim
+	c.colors[c.notice] = colorNotice
+	enableWindow.Call(c.send, 0)
+	c.initMessages()
+	c.layout()
+	return c, nil
+}
+
+func (c *conversation) keys() map[uintptr]ui.Key { return conversationKeys }
+
+func (c *conversation) draw(*drawItem) {}
+
+func (c *conversation) command(control, _ uintptr) {
+	// Buttons are the only others that tell of anything, and only of clicks.
+	switch control {
+	case c.send:
+		c.handler.Send()
+	case c.retry:
+		if c.retryID != 0 {
+			c.handler.Retry(c.retryID)
+		}
+	default:
+		return
+	}
+	if !c.closed {
+		setFocus.Call(c.entry)
+	}
+}
+
+// layout puts every control in its place.
+func (c *conversation) layout() {
+	if c.hint == 0 {
+		return
+	}
+	width, height := c.client()
+	side, space := c.scale(margin), c.scale(gap)
+	inner := width - 2*side
+	_, line := c.measure(c.fonts.small, "Ag", 0)
+	_, tall := c.measure(c.fonts.name, "Ag", 0)
+
+	y := c.scale(10)
+	move(c.name, side, y, inner, tall)
+	y += tall + c.scale(2)
+	move(c.presence, side, y, inner, line)
+	top := y + line + space
+
+	bottom := height - line - c.scale(6)
+	move(c.hint, side, bottom, inner, line)
+	_, body := c.measure(c.fonts.body, "Ag", 0)
+	entry := 3*body + c.scale(8)
+	label, _ := c.measure(c.fonts.body, textOf(c.send), 0)
+	button := max(label+c.scale(28), c.scale(76))
+	bottom -= entry + c.scale(6)
+	move(c.entry, side, bottom, inner-button-space, entry)
+	push := body + c.scale(14)
+	move(c.send, width-side-button, bottom+entry-push, button, push)
+
+	show(c.retry, c.retryID != 0)
+	if c.retryID != 0 {
+		wide, _ := c.measure(c.fonts.body, textOf(c.retry), 0)
+		bottom -= push + c.scale(6)
+		move(c.retry, width-side-wide-c.scale(28), bottom, wide+c.scale(28), push)
+	}
+	show(c.notice, c.noticeText != "")
+	if c.noticeText != "" {
+		_, need := c.measure(c.fonts.small, c.noticeText, inner)
+		bottom -= need + c.scale(6)
+		move(c.notice, side, bottom, inner, need)
+	}
+	bottom -= space
+	end := c.atEnd()
+	move(c.messages, 0, top, width, bottom-top)
+	_, need := c.measure(c.fonts.body, textOf(c.empty), inner)
+	move(c.empty, side, top+(bottom-top-need)/2, inner, need)
+	show(c.messages, len(c.rows) > 0)
+	show(c.empty, len(c.rows) == 0)
+	if end {
+		c.scrollToEnd()
+	}
+	invalidateRect.Call(c.top, 0, 1)
+}
+
+// SetHeader implements ui.Conversation.
+func (c *conversation) SetHeader(header ui.Header) {
+	if c.closed {
+		return
+	}
+	setText(c.name, header.Name)
+	text := header.Presence
+	c.colors[c.presence] = colorDim
+	switch {
+	case header.Online:
+		text = "● " + text
+		c.colors[c.presence] = colorGreen
+	case text != "":
+		text = "○ " + text
+	}
+	setText(c.presence, text)
+}
+
+// SetEmpty implements ui.Conversation.
+func (c *conversation) SetEmpty(text string) {
+	if !c.closed {
+		setText(c.empty, text)
+		c.layout()
+	}
+}
+
+// SetNotice implements ui.Conversation.
+func (c *conversation) SetNotice(text string) {
+	if !c.closed {
+		c.noticeText = text
+		setText(c.notice, text)
+		c.layout()
+	}
+}
+
+// SetEntry implements ui.Conversation.
+func (c *conversation) SetEntry(text string) {
+	if !c.closed {
+		c.setEntry(text)
+	}
+}
+
+// setEntry replaces the entry's text as if it were typed: other than setting
+// a window's text, that tells of the change in a field of several lines.
+func (w *window) setEntry(text string) {
+	send(w.entry, emSetSel, 0, ^uintptr(0))
+	sendText(w.entry, emReplaceSel, 0, toWindows(text))
+}
+
+// SetSendable implements ui.Conversation.
+func (c *conversation) SetSendable(sendable bool) {
+	if c.closed {
+		return
+	}
+	var enable uintptr
+	if sendable {
+		enable = 1
+	}
+	if focus, _, _ := getFocus.Call(); focus == c.send && !sendable {
+		setFocus.Call(c.entry)
+	}
+	enableWindow.Call(c.send, enable)
+}
+
+// mnemonicFree returns a button's label whose ampersands are shown.
+func mnemonicFree(label string) string { return strings.ReplaceAll(label, "&", "&&") }
+
+func toWindows(text string) string {
+	return strings.ReplaceAll(fromWindows(text), "\n", "\r\n")
+}
+
+func fromWindows(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
+
+var _ ui.Conversation = (*conversation)(nil)

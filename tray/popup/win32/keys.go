@@ -1,0 +1,124 @@
+//go:build windows
+
+package win32
+
+import (
+	"unsafe"
+
+	"earshot/tray/popup/ui"
+)
+
+var conversationKeys = map[uintptr]ui.Key{vkReturn: ui.KeyEnter, vkEscape: ui.KeyEscape}
+
+var findKeys = map[uintptr]ui.Key{
+	vkReturn: ui.KeyEnter, vkEscape: ui.KeyEscape,
+	vkUp: ui.KeyUp, vkDown: ui.KeyDown, vkPrior: ui.KeyPageUp, vkNext: ui.KeyPageDown,
+}
+
+// key sees a message before Windows makes characters of it, and says whether
+// it is done with. A key that an input method takes arrives as VK_PROCESSKEY
+// and is none of ours.
+func (t *Toolkit) key(m *message) bool {
+	if m.message != wmKeyDown && m.message != wmChar {
+		return false
+	}
+	const root = 2
+	top, _, _ := getAncestor.Call(m.window, root)
+	v := t.windows[top]
+	if v == nil || v.base().closed {
+		return false
+	}
+	w := v.base()
+	if m.message == wmChar {
+		// What is typed while something else has the focus goes to the entry.
+		if m.window != w.entry && m.wparam > ' ' && m.wparam != 0x7f {
+			setFocus.Call(w.entry)
+			m.window = w.entry
+		}
+		return false
+	}
+	if m.window == w.entry && w.composing() {
+		return false
+	}
+	shift, control, alt := held(vkShift), held(vkControl), held(vkMenu)
+	switch {
+	case m.wparam == vkTab && !control && !alt:
+		var back uintptr
+		if shift {
+			back = 1
+		}
+		next, _, _ := getNextTabItem.Call(top, m.window, back)
+		setFocus.Call(next)
+		return true
+	case m.wparam == 'A' && control && !alt && !shift && m.window == w.entry:
+		send(w.entry, emSetSel, 0, ^uintptr(0))
+		return true
+	case shift || control || alt:
+		return false
+	case m.wparam == vkReturn && w.buttons[m.window]:
+		send(m.window, bmClick, 0, 0)
+		return true
+	}
+	key, ours := v.keys()[m.wparam]
+	if !ours || (m.window != w.entry && key != ui.KeyEscape) {
+		return false
+	}
+	return w.handler.Key(key)
+}
+
+// composing says that an input method holds text that is not in the entry yet.
+func (w *window) composing() bool {
+	if w.composition {
+		return true
+	}
+	context, _, _ := immGetContext.Call(w.entry)
+	if context == 0 {
+		return false
+	}
+	defer immReleaseContext.Call(w.entry, context)
+	const compositionString = 8 // GCS_COMPSTR
+	n, _, _ := immGetComposition.Call(context, compositionString, 0, 0)
+	return int32(n) > 0
+}
+
+// entryProc is the window procedure of entry fields: the system's own, with a
+// placeholder drawn over an empty field and an eye on compositions.
+func entryProc(control hwnd, message uint32, wparam, lparam uintptr) uintptr {
+	w := current.entries[control]
+	switch message {
+	case wmStartCompose:
+		w.composition = true
+		invalidateRect.Call(control, 0, 1)
+	case wmEndCompose:
+		w.composition = false
+		invalidateRect.Call(control, 0, 1)
+	}
+	answer, _, _ := callWindowProc.Call(w.original, control, uintptr(message), wparam, lparam)
+	switch message {
+	case wmPaint:
+		w.drawPlaceholder()
+	case wmNCDestroy: // a window's last message
+		delete(current.entries, control)
+	}
+	return answer
+}
+
+func (w *window) drawPlaceholder() {
+	if w.text != "" || w.composition || w.placeholder == "" {
+		return
+	}
+	hideCaret.Call(w.entry)
+	defer showCaret.Call(w.entry)
+	dc, _, _ := getDC.Call(w.entry)
+	defer releaseDC.Call(w.entry, dc)
+	old, _, _ := selectObject.Call(dc, w.fonts.body)
+	defer selectObject.Call(dc, old)
+	gray, _, _ := getSysColor.Call(colorGrayText)
+	setTextColor.Call(dc, gray)
+	setBkMode.Call(dc, 1)
+	var box rect
+	getClientRect.Call(w.entry, uintptr(unsafe.Pointer(&box)))
+	box.left += w.scale(6)
+	box.top++
+	drawString(dc, w.placeholder, &box, dtNoPrefix|dtEndEllipsis)
+}

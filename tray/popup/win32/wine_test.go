@@ -1,0 +1,69 @@
+//go:build linux
+
+package win32_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"earshot/installer/bed"
+)
+
+// TestWinePopup shows the popup on a wine desktop: a conversation with Chinese
+// and English rows, a message of two lines typed and sent by Enter, a failed
+// one sent again, and the Find window.
+//
+// It runs on wine's user32, gdi32 and rich edit, not on Windows'. So it does
+// not prove Chinese input (an IME's composition), Segoe UI and its emoji,
+// resolutions other than 96 dots per inch, a second monitor, screen readers,
+// or whether Windows lets the window come to the foreground.
+func TestWinePopup(t *testing.T) {
+	w := bed.NewWine(t)
+	demo := w.Build("./tray/popup/win32/winedemo")
+	calls := filepath.Join(t.TempDir(), "calls")
+	saw := func(want string) func() bool {
+		return func() bool {
+			text, err := os.ReadFile(calls)
+			return err == nil && strings.Contains(string(text), want)
+		}
+	}
+	shown := func(name string) func() bool {
+		return func() bool {
+			out, err := w.X("search", "--onlyvisible", "--name", name)
+			return err == nil && out != ""
+		}
+	}
+	gone := func(name string) func() bool { return func() bool { return !shown(name)() } }
+	const talk, found = "^王小明 – Earshot$", "^Tom & Jerry – Earshot$"
+
+	w.Start(demo, bed.Path(calls), "王小明")
+	// The model marks a conversation as read once its window is shown and active.
+	w.Await("the conversation is shown and active", 30*time.Second, saw(`"call":"read"`))
+	w.Await("the window has its title", 5*time.Second, shown(talk))
+	w.Shot("wine-popup-opened")
+	w.Do("type", "--delay", "30", "Hello, Windows")
+	w.Do("key", "shift+Return")
+	w.Do("type", "--delay", "30", "second line")
+	w.Do("key", "Return")
+	w.Await("the message was sent", 5*time.Second, saw(`"text":"Hello, Windows\nsecond line"`))
+	w.Shot("wine-popup-sent")
+
+	w.Do("key", "shift+Tab", "Return")
+	w.Await("the failed message was sent again", 5*time.Second, saw(`{"call":"retry","id":5}`))
+	w.Shot("wine-popup-retried")
+	w.Do("key", "Escape")
+	w.Await("Escape closed the window", 5*time.Second, gone(talk))
+	w.Await("the process ended by itself with the last window", 5*time.Second, saw(`"call":"ended"`))
+
+	w.Start(demo, bed.Path(calls))
+	w.Await("the Find window is shown", 20*time.Second, shown("^Find people"))
+	w.Shot("wine-find")
+	w.Do("type", "--delay", "30", "tom")
+	w.Shot("wine-find-typed")
+	w.Do("key", "Return")
+	w.Await("Enter opened the conversation", 10*time.Second, shown(found))
+	w.Shot("wine-find-opened")
+}

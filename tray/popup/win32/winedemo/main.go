@@ -1,0 +1,158 @@
+//go:build windows
+
+// Command winedemo shows the popup on Windows or wine with an engine that has
+// no network. It is a test's other half: what is sent is written to the file
+// named by the first argument, a line of JSON each; the second argument is
+// whose conversation opens, none for the Find window.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"earshot/tray/chat"
+	"earshot/tray/i18n"
+	"earshot/tray/localapi"
+	"earshot/tray/popup"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: winedemo FILE [NAME]")
+		os.Exit(2)
+	}
+	file, err := os.OpenFile(os.Args[1], os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	peer := ""
+	if len(os.Args) > 2 {
+		peer = os.Args[2]
+	}
+	engine := newEngine(file)
+	if err := popup.Run(context.Background(), engine, i18n.New("en"), peer); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	engine.note(line{Call: "ended"})
+}
+
+// line is what the file gets for each call.
+type line struct {
+	Call string `json:"call"`
+	Peer string `json:"peer,omitempty"`
+	Text string `json:"text,omitempty"`
+	ID   int64  `json:"id,omitempty"`
+}
+
+// engine sends nothing: a message is Sent as soon as it is stored.
+type engine struct {
+	events chan chat.Event
+
+	mu      sync.Mutex
+	file    io.Writer      // guarded by mu
+	history []chat.Message // guarded by mu
+}
+
+func newEngine(file io.Writer) *engine {
+	e := &engine{events: make(chan chat.Event, 100), file: file}
+	status := chat.Status{Connection: chat.Online, Name: "me", Server: "demo", Language: "en"}
+	e.events <- chat.Event{Type: chat.EventSnapshot, Status: &status, Roster: []chat.Person{
+		{Name: "王小明", Online: true, Unread: 2},
+		{Name: "Tom & Jerry", Online: true},
+		{Name: "Zoë"},
+	}}
+	at := time.Now().Add(-26 * time.Hour)
+	say := func(sender, text string, state chat.State, problem string) {
+		at = at.Add(5 * time.Minute)
+		e.history = append(e.history, chat.Message{
+			ID: int64(len(e.history) + 1), Peer: "王小明", Sender: sender, Text: text, At: at, State: state, Problem: problem,
+		})
+	}
+	say("王小明", "你好!明天下午三点开会,可以吗?", chat.Received, "")
+	say("me", "Yes, at three. I bring the plans & the <sketch>.", chat.Sent, "")
+	at = time.Now().Add(-20 * time.Minute)
+	say("王小明", "好的。会议室在二楼,\n靠近电梯。", chat.Received, "")
+	e.history[2].Unread = true
+	say("me", "{\\rtf1 \\b this is text, not a document}", chat.Sent, "")
+	say("me", "收到,谢谢", chat.Failed, "王小明's computer did not take the message.")
+	return e
+}
+
+func (e *engine) note(l line) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := json.NewEncoder(e.file).Encode(l); err != nil {
+		panic(err)
+	}
+}
+
+func (e *engine) History(_ context.Context, peer string, _ int64, _ int) ([]chat.Message, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var messages []chat.Message
+	for _, m := range e.history {
+		if m.Peer == peer {
+			messages = append(messages, m)
+		}
+	}
+	return messages, nil
+}
+
+func (e *engine) Send(_ context.Context, to, text string, _ bool) (chat.Message, error) {
+	e.mu.Lock()
+	m := chat.Message{ID: int64(len(e.history) + 1), Peer: to, Sender: "me", Text: text, At: time.Now(), State: chat.Sending}
+	e.history = append(e.history, m)
+	e.mu.Unlock()
+	sent := m
+	sent.State = chat.Sent
+	e.events <- chat.Event{Type: chat.EventMessage, Message: &m}
+	e.events <- chat.Event{Type: chat.EventState, Message: &sent}
+	e.note(line{Call: "send", Peer: to, Text: text})
+	return m, nil
+}
+
+func (e *engine) Retry(_ context.Context, id int64) error {
+	e.mu.Lock()
+	var sent chat.Message
+	for i := range e.history {
+		if m := &e.history[i]; m.ID == id {
+			m.State, m.Problem = chat.Sent, ""
+			sent = *m
+		}
+	}
+	e.mu.Unlock()
+	if sent.ID == 0 {
+		return errors.New("there is no such message")
+	}
+	e.events <- chat.Event{Type: chat.EventState, Message: &sent}
+	e.note(line{Call: "retry", ID: id})
+	return nil
+}
+
+func (e *engine) MarkRead(_ context.Context, peer string) error {
+	e.note(line{Call: "read", Peer: peer})
+	return nil
+}
+
+func (e *engine) Subscribe(localapi.Role) localapi.Subscription { return subscription{e} }
+
+type subscription struct{ *engine }
+
+func (s subscription) Next(ctx context.Context) (chat.Event, error) {
+	select {
+	case event := <-s.events:
+		return event, nil
+	case <-ctx.Done():
+		return chat.Event{}, ctx.Err()
+	}
+}
+
+func (subscription) Close() {}
