@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	wire "earshot/protocol/classic"
@@ -101,13 +102,10 @@ func (s *Server) close(conn net.Conn, from netip.Addr) {
 // known, is a lease: its loss is that user's logout.
 func (s *Server) serveList(conn net.Conn, at place) {
 	opened := time.Now()
-	f, list, holder, fresh := s.claim(at, opened)
+	f, list, holder := s.claim(at, opened)
 	if list == nil {
 		s.metrics.drop("list for nobody")
 		return
-	}
-	for _, u := range fresh {
-		s.send(u, u.alive) // by which a client of ours knows a coordinator of ours
 	}
 	if c, ok := conn.(interface {
 		SetKeepAliveConfig(net.KeepAliveConfig) error
@@ -137,18 +135,17 @@ func (s *Server) serveList(conn net.Conn, at place) {
 // claim takes the logins that wait for a list connection from here, and puts
 // those that are pending on the roster. list is nil if nobody here is online.
 // holder is the user whose connection this must be, if it can be no other's.
-// fresh are those who came online by it.
-func (s *Server) claim(at place, now time.Time) (f *fetch, list []byte, holder *user, fresh []*user) {
+func (s *Server) claim(at place, now time.Time) (f *fetch, list []byte, holder *user) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		return nil, nil, nil, nil
+		return nil, nil, nil
 	}
 	f = s.fetches[at]
 	if f == nil {
 		f = new(fetch)
 	}
-	var came []*user
+	var came, fresh []*user
 	for _, l := range slices.Clone(s.atHost[at.host]) {
 		if wire.FramingFor(l.encoding) != at.framing {
 			continue
@@ -156,6 +153,8 @@ func (s *Server) claim(at place, now time.Time) (f *fetch, list []byte, holder *
 		u := s.users[l.key]
 		if u != nil {
 			s.forget(l) // who repeats a login has no need to be told twice
+		} else if err := s.write(l.peer, l.alive); errors.Is(err, syscall.ECONNREFUSED) {
+			s.drop(l) // its program has ended since, and this connection is another's
 		} else if u = s.confirm(l, now); u != nil {
 			fresh = append(fresh, u)
 		}
@@ -179,14 +178,14 @@ func (s *Server) claim(at place, now time.Time) (f *fetch, list []byte, holder *
 			return slices.Contains((&login{peer: u.peer}).hosts(), at.host) && wire.FramingFor(u.encoding) == at.framing
 		})
 		if i < 0 {
-			return nil, nil, nil, nil
+			return nil, nil, nil
 		}
 		f = &fetch{encodings: []wire.Encoding{s.online[i].encoding}, text: s.list(at.framing, nil)}
 	}
 	list = f.text.in(f.encodings[0])
 	f.encodings = f.encodings[1:]
 	f.reading++
-	return f, list, holder, fresh
+	return f, list, holder
 }
 
 // list is everybody, from where the changes follow for those who came by it.

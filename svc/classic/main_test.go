@@ -219,3 +219,5 @@ func (l *lan) fetch(host int, port uint16) net.Conn {
 	synctest.Wait()
 	return c
 }
+
+func udpAddr(a netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(a) }
