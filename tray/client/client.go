@@ -110,8 +110,9 @@ type input struct {
 
 var _ localapi.Engine = (*Engine)(nil)
 
-// New returns an engine that does nothing until Run.
-func New(config Config) *Engine {
+// New returns an engine that knows what the store holds and does nothing until
+// Run. An error is the store's.
+func New(ctx context.Context, config Config) (*Engine, error) {
 	e := &Engine{
 		config:   config,
 		p:        config.Printer,
@@ -132,17 +133,16 @@ func New(config Config) *Engine {
 		Connection: chat.Connecting, Name: config.Name, Server: config.Server,
 		Language: e.p.Tag().String(), Version: config.Version,
 	}
-	return e
+	if err := e.load(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // Run runs the engine until ctx ends or Quit is called; it then logs out and
-// tells every subscriber that it has ended. It may be called once. An error is
-// one of the store at the start.
-func (e *Engine) Run(ctx context.Context) error {
+// tells every subscriber that it has ended. It may be called once.
+func (e *Engine) Run(ctx context.Context) {
 	defer e.end()
-	if err := e.load(ctx); err != nil {
-		return err
-	}
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.work = work
@@ -161,7 +161,6 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	})
 	e.loop(work)
-	return nil
 }
 
 // loop handles inputs. After the end it goes on until nobody works any more,
@@ -277,8 +276,6 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	for _, c := range conversations {
 		e.people[key(c.Peer)] = &person{
 			Person: p2p.Person{Name: c.Peer}, talked: true, unread: c.Unread, last: c.Last,

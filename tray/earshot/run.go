@@ -160,10 +160,13 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	engine := client.New(client.Config{
+	engine, err := client.New(c.ctx, client.Config{
 		Transport: network, Store: messages, Printer: c.p, Name: s.Name, Server: s.Server, Version: version,
 		StartPopup: c.startPopup, Log: log,
 	})
+	if err != nil {
+		return err
+	}
 	listener, err := localapi.Listen(c.profile.Socket())
 	if err != nil {
 		return err
@@ -173,14 +176,14 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 	desktop, endDesktop := context.WithCancel(context.WithoutCancel(c.ctx))
 	defer endDesktop()
 	var running sync.WaitGroup
-	var apiErr, engineErr error
+	var apiErr error
 	running.Go(func() {
 		if apiErr = localapi.Serve(api, listener, engine); apiErr != nil {
 			engine.Quit() // a client that can't be spoken to is of no use
 		}
 	})
 	running.Go(func() {
-		engineErr = engine.Run(c.ctx)
+		engine.Run(c.ctx)
 		endAPI()
 		endDesktop()
 	})
@@ -191,7 +194,7 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 		err = trayErr
 	}
 	running.Wait()
-	return errors.Join(err, engineErr, apiErr)
+	return errors.Join(err, apiErr)
 }
 
 // logLimit is when a log is put aside at the start.

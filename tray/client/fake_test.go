@@ -1,0 +1,225 @@
+package client_test
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"earshot/p2p"
+	"earshot/tray/chat"
+	"earshot/tray/client"
+	"earshot/tray/i18n"
+	"earshot/tray/localapi"
+	"earshot/tray/store"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// network is a p2p.Transport in the test's hand.
+type network struct {
+	events chan p2p.Event
+	gate   chan struct{} // if set, Send waits until it can receive
+
+	mu   sync.Mutex
+	sent []string // "name: text"
+	fail map[string]error
+	out  bool // logged out
+}
+
+func newNetwork() *network {
+	return &network{events: make(chan p2p.Event), fail: make(map[string]error)}
+}
+
+func (n *network) Run(ctx context.Context, on func(p2p.Event)) error {
+	for {
+		select {
+		case e := <-n.events:
+			on(e)
+		case <-ctx.Done():
+			n.mu.Lock()
+			n.out = true
+			n.mu.Unlock()
+			return nil
+		}
+	}
+}
+
+func (n *network) Send(ctx context.Context, to p2p.Person, text string) error {
+	if n.gate != nil {
+		select {
+		case <-n.gate:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.fail[to.Name]; err != nil {
+		return err
+	}
+	n.sent = append(n.sent, to.Name+": "+text)
+	return nil
+}
+
+func (n *network) SendToAll(ctx context.Context, text string) error {
+	return n.Send(ctx, p2p.Person{Name: "all"}, text)
+}
+
+func (n *network) list() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]string(nil), n.sent...)
+}
+
+func (n *network) setFail(name string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fail[name] = err
+}
+
+// rig is an engine with a fake network and a real store.
+type rig struct {
+	*client.Engine
+	t     *testing.T
+	net   *network
+	store *store.Store
+	sub   localapi.Subscription
+	ended chan struct{}
+	stop  func()
+}
+
+func newRig(t *testing.T, path string, change func(*client.Config)) *rig {
+	t.Helper()
+	messages, err := store.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, net: newNetwork(), store: messages, ended: make(chan struct{})}
+	config := client.Config{
+		Transport: r.net, Store: messages, Printer: i18n.New("en"), Name: "Me", Server: "coordinator", Version: "test",
+	}
+	if change != nil {
+		change(&config)
+	}
+	if r.Engine, err = client.New(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	r.sub = r.Subscribe(localapi.Watcher)
+	if e := r.next(); e.Type != chat.EventSnapshot {
+		t.Fatalf("the first event is %+v", e)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { r.Run(ctx); close(r.ended) }()
+	stopped := false
+	r.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		<-r.ended
+		r.sub.Close()
+		if err := messages.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(r.stop)
+	return r
+}
+
+func fresh(t *testing.T) *rig {
+	return newRig(t, filepath.Join(t.TempDir(), "h.db"), nil)
+}
+
+// next is the next event.
+func (r *rig) next() chat.Event {
+	r.t.Helper()
+	e, err := r.sub.Next(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return e
+}
+
+// await skips events until one is accepted, and returns the types of those
+// before it.
+func (r *rig) await(ok func(chat.Event) bool) (chat.Event, []chat.EventType) {
+	r.t.Helper()
+	var skipped []chat.EventType
+	for {
+		e := r.next()
+		if ok(e) {
+			return e, skipped
+		}
+		skipped = append(skipped, e.Type)
+	}
+}
+
+func (r *rig) awaitType(t chat.EventType) chat.Event {
+	r.t.Helper()
+	e, _ := r.await(func(e chat.Event) bool { return e.Type == t })
+	return e
+}
+
+// state waits for a message with this text to reach a state.
+func (r *rig) state(text string, s chat.State) chat.Message {
+	r.t.Helper()
+	e, _ := r.await(func(e chat.Event) bool {
+		return (e.Type == chat.EventState || e.Type == chat.EventMessage) && e.Message.Text == text && e.Message.State == s
+	})
+	return *e.Message
+}
+
+func who(name string) p2p.Person {
+	return p2p.Person{Name: name, Addr: netip.MustParseAddrPort("192.0.2.1:1000")}
+}
+
+// online logs in with these people on the roster, and waits for it to show.
+func (r *rig) online(names ...string) {
+	r.t.Helper()
+	c := p2p.Connected{Server: "coordinator", Self: who("Me")}
+	for _, n := range names {
+		c.Roster = append(c.Roster, who(n))
+	}
+	r.net.events <- c
+	r.awaitType(chat.EventRoster)
+}
+
+func (r *rig) send(to, text string, wait bool) chat.Message {
+	r.t.Helper()
+	m, err := r.Send(r.t.Context(), to, text, wait)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return m
+}
+
+func (r *rig) person(name string) (chat.Person, bool) {
+	for _, p := range r.Roster() {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return chat.Person{}, false
+}
+
+// drain reads a subscription to its end.
+func drain(t *testing.T, sub localapi.Subscription) []chat.Event {
+	t.Helper()
+	var all []chat.Event
+	for {
+		e, err := sub.Next(t.Context())
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+}
