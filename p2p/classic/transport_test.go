@@ -212,7 +212,7 @@ func TestForgedDatagrams(t *testing.T) {
 	})
 }
 
-// A thousand messages and a text of 64 KiB arrive in order, and quickly.
+// Three hundred messages and a long text arrive in order, and quickly.
 func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := hostnet.NewSim()
