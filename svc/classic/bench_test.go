@@ -65,9 +65,9 @@ func BenchmarkLoginFanout(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			f.round()
+			f.round(b.Context())
 			r.Leave(user.ID)
-			f.round()
+			f.round(b.Context())
 		}
 		// Two changes an operation: a login, and its logout.
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchUsers/2, "ns/delivered")

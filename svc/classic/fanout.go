@@ -27,7 +27,7 @@ func (s *Server) fanOut(ctx context.Context, at roster.Position) {
 			}
 		}
 		f.catchUp()
-		f.round()
+		f.round(ctx)
 	}
 }
 
@@ -83,7 +83,7 @@ func (f *fan) catchUp() {
 
 // round tells everyone what has happened since the last round. Who is online
 // is read after the changes: whoever comes later has them on the list.
-func (f *fan) round() {
+func (f *fan) round(ctx context.Context) {
 	var err error
 	before := f.at
 	f.changes, f.at, err = f.server.cfg.Roster.Since(f.changes[:0], before)
@@ -96,6 +96,9 @@ func (f *fan) round() {
 	}
 	f.aim()
 	for _, c := range f.changes {
+		if ctx.Err() != nil {
+			return // the farewell says all that is left to say
+		}
 		f.tell(c)
 		if c.Kind == roster.Joined {
 			f.told[c.User.ID] = c.User

@@ -3,7 +3,6 @@ package classic
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -58,7 +57,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, framing wire.Framin
 			Pause(ctx, 50*time.Millisecond)
 			continue
 		}
-		from := hostnet.AddrPort(conn.RemoteAddr()).Addr().WithZone("")
+		from := hostnet.AddrPort(conn.RemoteAddr()).Addr()
 		if !s.open(conn, from) {
 			s.metrics.drop("too many connections")
 			conn.Close()
@@ -231,8 +230,12 @@ func (s *Server) letGo(at place, f *fetch) {
 func (s *Server) keep(conn net.Conn, holder *user) {
 	if holder != nil {
 		s.mu.Lock()
+		here := s.users[holder.key] == holder
 		holder.lease = conn
 		s.mu.Unlock()
+		if !here {
+			return // has left within leaseTime
+		}
 	}
 	drain(conn, time.Time{})
 	if holder == nil {
@@ -251,6 +254,10 @@ func drain(conn net.Conn, until time.Time) (open bool) {
 	if err := conn.SetReadDeadline(until); err != nil {
 		return false
 	}
-	_, err := io.Copy(io.Discard, conn)
-	return errors.Is(err, os.ErrDeadlineExceeded)
+	var buf [256]byte // small: each kept connection has one
+	for {
+		if _, err := conn.Read(buf[:]); err != nil {
+			return errors.Is(err, os.ErrDeadlineExceeded)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"earshot/protocol/classic/classictest"
+	"earshot/svc/roster"
 )
 
 // Everybody sees everybody come and go, whatever the dialect.
@@ -328,5 +329,45 @@ func TestSpeaks(t *testing.T) {
 		if got := ask(3); len(got) != 0 {
 			t.Errorf("a stranger got %q", got)
 		}
+	})
+}
+
+// A fan-out that the log has left behind tells the difference, and no more.
+func TestFanOutFallsBehind(t *testing.T) {
+	inLAN(t, func(l *lan) {
+		ann, bo := l.join(1, "Ann"), l.join(2, "Bo")
+		l.settle(time.Second)
+		ann.received()
+		bo.received()
+		// The log's whole length happens, and f has seen none of it.
+		for range roster.MaxLog + 1 {
+			u, _, err := l.roster.Join("flicker", bo.at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.roster.Leave(u.ID)
+		}
+		stays, _, err := l.roster.Join("stays", bo.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &fan{server: l.server, told: map[uint64]roster.User{}}
+		users, at := l.roster.Snapshot()
+		for _, u := range users[:2] {
+			f.told[u.ID] = u
+		}
+		gone := roster.User{ID: 1 << 40, Name: "gone", Endpoint: bo.at}
+		f.told[gone.ID] = gone
+		f.at = roster.Position{Epoch: at.Epoch}
+		changes, to := f.difference()
+		want := []roster.Change{{Seq: at.Seq, Kind: roster.Left, User: gone}, {Seq: at.Seq, Kind: roster.Joined, User: stays}}
+		if !slices.Equal(changes, want) || to != at {
+			t.Errorf("the difference is %v up to %v", changes, to)
+		}
+		f.round(l.Context())
+		if f.at != at || len(f.told) != 3 {
+			t.Errorf("after the round it is at %v with %d people", f.at, len(f.told))
+		}
+		l.roster.Leave(stays.ID)
 	})
 }
