@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,14 +108,6 @@ func (l *lan) login(host int, name string, d classictest.Dialect, options ...cla
 	return c
 }
 
-// tryLogin sends one login and says whether the client came online.
-func (l *lan) tryLogin(c *classictest.Client) bool {
-	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), 3*time.Second)
-	defer cancel()
-	return c.Login(ctx) == nil
-}
-
 // names says within how long a client's list must be of these people.
 func (l *lan) names(within time.Duration, c *classictest.Client, names ...string) {
 	l.Helper()
@@ -153,11 +146,11 @@ func (l *lan) sendRaw(host int, b []byte) {
 // online is the roster, one line each.
 func (l *lan) online() string {
 	users, _ := l.roster.Snapshot()
-	s := ""
+	var s strings.Builder
 	for _, u := range users {
-		s += fmt.Sprintf("%d %s %s\n", u.ID, u.Name, u.Endpoint)
+		fmt.Fprintf(&s, "%d %s %s\n", u.ID, u.Name, u.Endpoint)
 	}
-	return s
+	return s.String()
 }
 
 // socket is a bare UDP socket on a host.
