@@ -161,7 +161,7 @@ func (s *Server) newPeer(ctx context.Context, source netip.Addr, encoding wire.E
 	if c, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
 		_ = c.SetReadBuffer(0) // nothing is read from it, so hold as little as the kernel allows
 	}
-	alive := wire.Alive{Name: m.Name, Endpoint: m.Endpoint}
+	alive := wire.Alive(m)
 	return &peer{
 		name: m.Name, key: wire.NameKey(m.Name), endpoint: m.Endpoint, source: source,
 		encoding: encoding, conn: conn, alive: encoding.Append(nil, alive.String()),
