@@ -265,6 +265,10 @@ func (w *Wine) start(line []string) string {
 	w.t.Cleanup(func() {
 		w.end()
 		<-ended
+		if w.t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			w.t.Logf("%s printed:\n%s", strings.Join(line, " "), text)
+		}
 	})
 	return log.Name()
 }
