@@ -1,0 +1,260 @@
+// Package config is the coordinator's configuration: one TOML file, over which
+// the environment goes, over which flags go.
+package config
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"earshot/svc/coordinator"
+)
+
+// Example is a file with every key, its explanation and its default.
+//
+//go:embed earshotd.example.toml
+var Example string
+
+// ErrConfig is the family of configurations that can't be used. The texts are
+// sentences that say where the mistake is and what to write.
+var ErrConfig = errors.New("the configuration can't be used")
+
+// Config is what the file says. A zero value is the default.
+type Config struct {
+	Listen          string   `toml:"listen"`
+	Data            string   `toml:"data"`
+	MetricsListen   string   `toml:"metrics_listen"`
+	LogLevel        string   `toml:"log_level"`
+	TrustedNetworks []string `toml:"trusted_networks"`
+	Limits          Limits   `toml:"limits"`
+}
+
+// Limits bound what one address, and everyone together, can ask for.
+type Limits struct {
+	MaxUsers               int `toml:"max_users"`
+	MaxUsersPerAddress     int `toml:"max_users_per_address"`
+	LoginsPerSecond        int `toml:"logins_per_second"`
+	DatagramsPerSecond     int `toml:"datagrams_per_second"`
+	GroupMessagesPerSecond int `toml:"group_messages_per_second"`
+}
+
+// DefaultMetricsListen serves health and metrics if the configuration names no
+// address.
+const DefaultMetricsListen = "127.0.0.1:13276"
+
+// Defaults returns what holds where nothing is said.
+func Defaults() Config {
+	return Config{
+		Listen:        ":" + strconv.Itoa(coordinator.DefaultPort),
+		Data:          defaultData(),
+		MetricsListen: DefaultMetricsListen,
+		LogLevel:      "info",
+		Limits: Limits{
+			MaxUsers: 10_000, MaxUsersPerAddress: 1024,
+			LoginsPerSecond: 100, DatagramsPerSecond: 2000, GroupMessagesPerSecond: 5,
+		},
+	}
+}
+
+// defaultData is the system's place for a service's state, or the account's.
+func defaultData() string {
+	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" { // systemd's
+		first, _, _ := strings.Cut(dir, ":")
+		return first
+	}
+	if runtime.GOOS == "windows" {
+		return filepath.Join(os.Getenv("ProgramData"), "Earshot")
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/earshotd"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "earshotd")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "earshotd-data"
+	}
+	return filepath.Join(home, ".local", "state", "earshotd")
+}
+
+// Load reads a file over the defaults; without a name it is the defaults. The
+// environment then goes over both.
+func Load(file string, getenv func(string) string) (Config, error) {
+	c := Defaults()
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return c, fmt.Errorf("%w: %s can't be read: %w", ErrConfig, file, err)
+		}
+		if err := c.parse(file, string(text)); err != nil {
+			return c, err
+		}
+	}
+	return c, c.environment(getenv)
+}
+
+// parse reads TOML. A mistake is named by file and line.
+func (c *Config) parse(file, text string) error {
+	decoder := toml.NewDecoder(strings.NewReader(text)).DisallowUnknownFields()
+	err := decoder.Decode(c)
+	if err == nil {
+		return nil
+	}
+	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		first := unknown.Errors[0]
+		line, _ := first.Position()
+		return fmt.Errorf("%w: %s, line %d: there is no key %q; the example file lists all keys",
+			ErrConfig, file, line, strings.Join(first.Key(), "."))
+	}
+	if wrong, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, _ := wrong.Position()
+		return fmt.Errorf("%w: %s, line %d: %s", ErrConfig, file, line, strings.TrimPrefix(wrong.Error(), "toml: "))
+	}
+	return fmt.Errorf("%w: %s: %w", ErrConfig, file, err)
+}
+
+// environment takes EARSHOT_… variables, named as the keys in capitals.
+func (c *Config) environment(getenv func(string) string) error {
+	for name, to := range map[string]*string{
+		"LISTEN": &c.Listen, "DATA": &c.Data, "METRICS_LISTEN": &c.MetricsListen, "LOG_LEVEL": &c.LogLevel,
+	} {
+		if v := getenv("EARSHOT_" + name); v != "" {
+			*to = v
+		}
+	}
+	if v := getenv("EARSHOT_TRUSTED_NETWORKS"); v != "" {
+		c.TrustedNetworks = strings.Split(v, ",")
+	}
+	for name, to := range map[string]*int{
+		"MAX_USERS": &c.Limits.MaxUsers, "MAX_USERS_PER_ADDRESS": &c.Limits.MaxUsersPerAddress,
+		"LOGINS_PER_SECOND": &c.Limits.LoginsPerSecond, "DATAGRAMS_PER_SECOND": &c.Limits.DatagramsPerSecond,
+		"GROUP_MESSAGES_PER_SECOND": &c.Limits.GroupMessagesPerSecond,
+	} {
+		v := getenv("EARSHOT_" + name)
+		if v == "" {
+			continue
+		}
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return fmt.Errorf("%w: the environment's EARSHOT_%s is %q; write a number", ErrConfig, name, v)
+		}
+		*to = n
+	}
+	return nil
+}
+
+// Coordinator returns what the coordinator is to be told, or a sentence on what
+// is wrong.
+func (c Config) Coordinator() (coordinator.Config, error) {
+	listen, err := ParseListen(c.Listen)
+	if err != nil {
+		return coordinator.Config{}, err
+	}
+	out := coordinator.Config{Listen: listen, Limits: coordinator.Limits{
+		MaxUsers: c.Limits.MaxUsers, MaxUsersPerAddress: c.Limits.MaxUsersPerAddress,
+		LoginsPerSecondPerAddress:        c.Limits.LoginsPerSecond,
+		DatagramsPerSecondPerAddress:     c.Limits.DatagramsPerSecond,
+		GroupMessagesPerSecondPerAddress: c.Limits.GroupMessagesPerSecond,
+	}}
+	for _, text := range c.TrustedNetworks {
+		prefix, err := netip.ParsePrefix(strings.TrimSpace(text))
+		if err != nil {
+			return out, fmt.Errorf("%w: trusted_networks holds %q; write networks such as \"192.168.0.0/16\"", ErrConfig, text)
+		}
+		out.TrustedNetworks = append(out.TrustedNetworks, prefix.Masked())
+	}
+	return out, nil
+}
+
+// ParseListen reads HOST:PORT, HOST or :PORT. Without a host it is all of the
+// computer's addresses, without a port the default.
+func ParseListen(text string) (netip.AddrPort, error) {
+	host, portText := text, strconv.Itoa(coordinator.DefaultPort)
+	if _, err := netip.ParseAddr(text); err != nil && strings.Contains(text, ":") {
+		var err error
+		if host, portText, err = net.SplitHostPort(text); err != nil {
+			return netip.AddrPort{}, listenError(text)
+		}
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 {
+		return netip.AddrPort{}, listenError(text)
+	}
+	if host == "" {
+		return netip.AddrPortFrom(unspecified(), uint16(port)), nil
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return netip.AddrPortFrom(addr.Unmap(), uint16(port)), nil
+	}
+	addrs, err := net.LookupIP(host)
+	if err != nil || len(addrs) == 0 {
+		return netip.AddrPort{}, fmt.Errorf("%w: listen names the host %q, which could not be looked up; write one of this computer's addresses", ErrConfig, host)
+	}
+	addr, _ := netip.AddrFromSlice(addrs[0])
+	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), nil
+}
+
+func listenError(text string) error {
+	return fmt.Errorf("%w: listen is %q; write HOST:PORT, such as \":13277\" or \"192.168.1.10:13277\"", ErrConfig, text)
+}
+
+// unspecified is all addresses: IPv6 and IPv4 where the system has both.
+func unspecified() netip.Addr {
+	probe, err := net.ListenPacket("udp6", "[::1]:0")
+	if err != nil {
+		return netip.IPv4Unspecified()
+	}
+	probe.Close()
+	return netip.IPv6Unspecified()
+}
+
+// Metrics returns the address for health and metrics; it is not valid if they
+// are off. Only a loopback address will do: what is served there is for this
+// computer's administrator.
+func (c Config) Metrics() (netip.AddrPort, error) {
+	if c.MetricsListen == "" || c.MetricsListen == "off" {
+		return netip.AddrPort{}, nil
+	}
+	at, err := netip.ParseAddrPort(c.MetricsListen)
+	if err != nil || !at.Addr().IsLoopback() {
+		return at, fmt.Errorf("%w: metrics_listen is %q; write a loopback address and a port, such as %q, or \"off\"",
+			ErrConfig, c.MetricsListen, DefaultMetricsListen)
+	}
+	return at, nil
+}
+
+// Level returns the log level.
+func (c Config) Level() (slog.Level, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return level, fmt.Errorf("%w: log_level is %q; write debug, info, warn or error", ErrConfig, c.LogLevel)
+	}
+	return level, nil
+}
+
+// PrepareData makes the data directory and sees that it can be written.
+func (c Config) PrepareData() error {
+	err := os.MkdirAll(c.Data, 0o700)
+	if err == nil {
+		var probe *os.File
+		if probe, err = os.CreateTemp(c.Data, ".probe-*"); err == nil {
+			probe.Close()
+			err = os.Remove(probe.Name())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the data directory %s can't be written; name another one with --data: %w", ErrConfig, c.Data, err)
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"earshot/svc/config"
+	"earshot/svc/osservice"
+)
+
+// commands take what follows their name.
+var commands map[string]func(args []string, stdout io.Writer) error
+
+func init() {
+	commands = map[string]func([]string, io.Writer) error{
+		"run": runCommand, "check": check, "install": install, "example": example,
+		"start":     verb(osservice.Start, "earshotd has started."),
+		"stop":      verb(osservice.Stop, "earshotd has stopped."),
+		"restart":   verb(osservice.Restart, "earshotd has restarted."),
+		"uninstall": verb(osservice.Uninstall, "earshotd is no service any more. Its data is where it was."),
+		"status":    status,
+	}
+}
+
+// parsed is a configuration and where it came from.
+type parsed struct {
+	config.Config
+	file string
+	// arguments are the flags that were given, as a service's command line
+	// repeats them.
+	arguments []string
+}
+
+// parse reads flags, environment and file.
+func parse(name string, args []string) (parsed, error) {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	file := flags.String("config", os.Getenv("EARSHOT_CONFIG"), "")
+	given := map[string]*string{
+		"listen": flags.String("listen", "", ""), "data": flags.String("data", "", ""),
+		"metrics-listen": flags.String("metrics-listen", "", ""), "log-level": flags.String("log-level", "", ""),
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return parsed{}, fmt.Errorf("%w: see `earshotd help`", errUsage)
+		}
+		return parsed{}, fmt.Errorf("%w: %s: %w", errUsage, name, err)
+	}
+	if flags.NArg() > 0 {
+		return parsed{}, fmt.Errorf("%w: %s takes flags only, and %q is none", errUsage, name, flags.Arg(0))
+	}
+	p := parsed{file: *file}
+	var err error
+	if p.Config, err = config.Load(p.file, os.Getenv); err != nil {
+		return p, err
+	}
+	for flagName, to := range map[string]*string{
+		"listen": &p.Listen, "data": &p.Data, "metrics-listen": &p.MetricsListen, "log-level": &p.LogLevel,
+	} {
+		if v := *given[flagName]; v != "" {
+			*to = v
+		}
+	}
+	flags.Visit(func(f *flag.Flag) {
+		value := f.Value.String()
+		if f.Name == "config" || f.Name == "data" { // a service starts elsewhere
+			if absolute, err := filepath.Abs(value); err == nil {
+				value = absolute
+			}
+		}
+		p.arguments = append(p.arguments, "--"+f.Name, value)
+	})
+	return p, p.validate()
+}
+
+// validate checks what can be checked without opening anything.
+func (p parsed) validate() error {
+	if _, err := p.Coordinator(); err != nil {
+		return err
+	}
+	if _, err := p.Metrics(); err != nil {
+		return err
+	}
+	_, err := p.Level()
+	return err
+}
+
+func check(args []string, stdout io.Writer) error {
+	p, err := parse("check", args)
+	if err != nil {
+		return err
+	}
+	if err := p.PrepareData(); err != nil {
+		return err
+	}
+	c, err := p.Coordinator()
+	if err != nil {
+		return err
+	}
+	where := "the defaults"
+	if p.file != "" {
+		where = p.file
+	}
+	fmt.Fprintf(stdout, "The configuration is right (%s): it listens on %v, and on TCP ports %d and %d for the classic lists; data in %s.\n",
+		where, c.Listen, c.Listen.Port()+1, c.Listen.Port()+2, p.Data)
+	return nil
+}
+
+func install(args []string, stdout io.Writer) error {
+	p, err := parse("install", args)
+	if err != nil {
+		return err
+	}
+	if err := osservice.Install(append([]string{"run"}, p.arguments...)); err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, "earshotd is installed as a service and starts with the computer. `earshotd start` starts it now.")
+	return nil
+}
+
+func example(args []string, stdout io.Writer) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%w: example takes nothing", errUsage)
+	}
+	_, err := io.WriteString(stdout, config.Example)
+	return err
+}
+
+// verb makes a command of something that is done to the service.
+func verb(do func() error, done string) func([]string, io.Writer) error {
+	return func(args []string, stdout io.Writer) error {
+		if len(args) > 0 {
+			return fmt.Errorf("%w: this command takes nothing, and got %q", errUsage, args[0])
+		}
+		if err := do(); err != nil {
+			return err
+		}
+		fmt.Fprintln(stdout, done)
+		return nil
+	}
+}
+
+// status succeeds only if the service runs, so that scripts may ask.
+func status(args []string, stdout io.Writer) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%w: status takes nothing, and got %q", errUsage, args[0])
+	}
+	state, err := osservice.Status()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, state)
+	if !state.Running {
+		return errors.New("the service does not run; `earshotd start` starts it if it is installed")
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+// Command earshotd is Earshot's coordinator.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+)
+
+// version is set by the linker: -ldflags '-X main.version=1.2.3'.
+var version string
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// errUsage is a command line that can't be understood; its text is a sentence.
+var errUsage = errors.New("usage")
+
+const usage = `earshotd, the coordinator of Earshot: it knows who is online and introduces people to each other.
+
+  earshotd run        run in the foreground, until Ctrl-C or SIGTERM
+  earshotd check      say whether the configuration is right
+  earshotd install    make it a service of the system, started with the computer
+  earshotd start      start the service        earshotd stop       stop it
+  earshotd restart    stop and start it        earshotd status     say how it is
+  earshotd uninstall  stop and remove the service; its data stays
+  earshotd version    print the version
+  earshotd example    print a configuration with every key explained
+
+Flags of run, check and install, over the environment and the file:
+  --listen HOST:PORT       where clients log in; :13277 if left out (lists on the next two TCP ports)
+  --data DIR               where it keeps its data
+  --config FILE            a TOML file; EARSHOT_CONFIG names one too
+  --metrics-listen ADDR    a loopback address for /healthz and /metrics, or off
+  --log-level LEVEL        debug, info, warn or error
+`
+
+func main() {
+	os.Exit(realMain(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func realMain(args []string, stdout, stderr io.Writer) int {
+	err := dispatch(args, stdout)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(stderr, "earshotd: %v\n", err)
+		fmt.Fprintln(stderr, "`earshotd help` lists the commands.")
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "earshotd: %v\n", err)
+	return exitFailed
+}
+
+func dispatch(args []string, stdout io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(stdout, usage)
+		return fmt.Errorf("%w: no command given", errUsage)
+	}
+	name, rest := args[0], args[1:]
+	switch name {
+	case "help", "--help", "-h":
+		fmt.Fprint(stdout, usage)
+		return nil
+	case "version", "--version":
+		fmt.Fprintln(stdout, "earshotd", ownVersion())
+		return nil
+	}
+	command, ok := commands[name]
+	if !ok {
+		return fmt.Errorf("%w: there is no command %q", errUsage, name)
+	}
+	return command(rest, stdout)
+}
+
+// ownVersion is the linker's version, or what the module system knows.
+func ownVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/term"
+
+	"earshot/svc/config"
+	"earshot/svc/coordinator"
+	"earshot/svc/osservice"
+)
+
+// runCommand runs the coordinator until a signal or the service manager ends
+// it.
+func runCommand(args []string, _ io.Writer) error {
+	p, err := parse("run", args)
+	if err != nil {
+		return err
+	}
+	if err := p.PrepareData(); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return serve(ctx, p.Config)
+}
+
+func serve(ctx context.Context, cfg config.Config) error {
+	level, err := cfg.Level()
+	if err != nil {
+		return err
+	}
+	log := newLog(level)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	c, err := cfg.Coordinator()
+	if err != nil {
+		return err
+	}
+	var onReady func()
+	c.Log, c.Metrics = log, registry
+	c.OnReady = func() { onReady() }
+	coord, err := coordinator.New(c)
+	if err != nil {
+		return err
+	}
+	health, err := listenMetrics(cfg, log)
+	if err != nil {
+		return err
+	}
+	run := func(ctx context.Context, ready func()) error {
+		onReady = ready
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		var web sync.WaitGroup
+		defer web.Wait()
+		if health != nil {
+			web.Go(func() { serveMetrics(ctx, health, coord, registry, log) })
+		}
+		defer cancel()
+		return coord.Run(ctx)
+	}
+	return osservice.Serve(ctx, run, coord.Healthy)
+}
+
+// newLog is text for a person at a terminal, and JSON for everything else.
+func newLog(level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return slog.New(slog.NewTextHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+}
+
+// listenMetrics opens the port for health and metrics; nil if they are off. The
+// default port being taken, by a second coordinator perhaps, is no reason not
+// to serve people.
+func listenMetrics(cfg config.Config, log *slog.Logger) (net.Listener, error) {
+	at, err := cfg.Metrics()
+	if err != nil || !at.IsValid() {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", at.String())
+	if err == nil {
+		return l, nil
+	}
+	if errors.Is(err, syscall.EADDRINUSE) && cfg.MetricsListen == config.DefaultMetricsListen {
+		log.Warn("health and metrics are not served: another program has their port", "address", at)
+		return nil, nil
+	}
+	return nil, errors.New("health and metrics can't be served on " + at.String() + ": another program may have the port; name another one with --metrics-listen, or off")
+}
+
+func serveMetrics(ctx context.Context, l net.Listener, coord *coordinator.Coordinator, registry *prometheus.Registry, log *slog.Logger) {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		if err := coord.Healthy(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		log.Error("health and metrics ended", "error", err)
+	}
+}

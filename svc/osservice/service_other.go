@@ -1,0 +1,62 @@
+//go:build !linux && !windows
+
+package osservice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kardianos/service"
+)
+
+const (
+	account      = ""
+	whereLogsAre = "look into the system's log"
+)
+
+func options() service.KeyValue { return nil }
+
+func supported() error { return nil }
+
+func install(s service.Service) error {
+	if err := s.Install(); err != nil {
+		return fmt.Errorf("%w: the service could not be installed: %w", ErrService, err)
+	}
+	return nil
+}
+
+func uninstall() error {
+	s, err := service.New(program{}, config(nil))
+	if err == nil {
+		err = s.Uninstall()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the service could not be removed: %w", ErrService, err)
+	}
+	return nil
+}
+
+// Status asks the system's service manager, through the library.
+func Status() (State, error) {
+	s, err := service.New(program{}, config(nil))
+	if err != nil {
+		return State{}, fmt.Errorf("%w: %w", ErrService, err)
+	}
+	status, err := s.Status()
+	if errors.Is(err, service.ErrNotInstalled) {
+		return State{}, nil
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("%w: %w", ErrService, err)
+	}
+	return State{Installed: true, Running: status == service.StatusRunning}, nil
+}
+
+// Serve runs the coordinator.
+func Serve(ctx context.Context, run func(ctx context.Context, ready func()) error, _ func(context.Context) error) error {
+	return run(ctx, func() {})
+}
+
+// IsService says whether a service manager started this process.
+func IsService() bool { return !service.Interactive() }

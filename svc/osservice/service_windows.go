@@ -1,0 +1,151 @@
+package osservice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kardianos/service"
+	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/svc"
+	"golang.org/x/sys/windows/svc/mgr"
+)
+
+const (
+	// account has no rights on this computer but those of every service.
+	account      = `NT AUTHORITY\LocalService`
+	whereLogsAre = "the event viewer shows what Windows knows of it"
+)
+
+func options() service.KeyValue {
+	return service.KeyValue{
+		"DelayedAutoStart": true,
+		service.OnFailure:  service.OnFailureRestart, service.OnFailureDelayDuration: "1s", service.OnFailureResetPeriod: 60,
+	}
+}
+
+func supported() error { return nil }
+
+// install registers the service, or registers it anew over one that is there.
+func install(s service.Service) error {
+	state, err := Status()
+	if err != nil {
+		return err
+	}
+	if state.Installed {
+		if err := Uninstall(); err != nil {
+			return err
+		}
+	}
+	if err := s.Install(); err != nil {
+		return fmt.Errorf("%w: the service could not be installed; run this in a terminal opened as administrator: %w", ErrService, err)
+	}
+	if err := withService(func(h *mgr.Service) error {
+		// The library's recovery is for crashes; an exit with an error is one.
+		return h.SetRecoveryActionsOnNonCrashFailures(true)
+	}); err != nil {
+		return err
+	}
+	if state.Running {
+		return Start()
+	}
+	return nil
+}
+
+func uninstall() error {
+	s, err := service.New(program{}, config(nil))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrService, err)
+	}
+	if err := s.Uninstall(); err != nil {
+		return fmt.Errorf("%w: the service could not be removed; run this in a terminal opened as administrator: %w", ErrService, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	return await(ctx, "disappear", func(s State) bool { return !s.Installed })
+}
+
+// withService opens the service for f. ErrNotInstalled if it is not there.
+func withService(f func(*mgr.Service) error) error {
+	m, err := mgr.Connect()
+	if err != nil {
+		return fmt.Errorf("%w: the service manager can't be asked; run this in a terminal opened as administrator: %w", ErrService, err)
+	}
+	defer func() { _ = m.Disconnect() }()
+	h, err := m.OpenService(Name)
+	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) || errors.Is(err, windows.ERROR_SERVICE_MARKED_FOR_DELETE) {
+		return ErrNotInstalled
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrService, err)
+	}
+	defer h.Close()
+	if err := f(h); err != nil {
+		return fmt.Errorf("%w: %w", ErrService, err)
+	}
+	return nil
+}
+
+// Status asks the service manager.
+func Status() (State, error) {
+	s := State{Installed: true}
+	err := withService(func(h *mgr.Service) error {
+		status, err := h.Query()
+		s.Running = status.State == svc.Running
+		s.PID = int(status.ProcessId)
+		if status.State == svc.StartPending || status.State == svc.StopPending {
+			s.Detail = "changing"
+		}
+		return err
+	})
+	if errors.Is(err, ErrNotInstalled) {
+		return State{}, nil
+	}
+	return s, err
+}
+
+// Serve runs the coordinator, and as a service answers the service manager.
+// healthy is systemd's matter.
+func Serve(ctx context.Context, run func(ctx context.Context, ready func()) error, _ func(context.Context) error) error {
+	if !IsService() {
+		return run(ctx, func() {})
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	var result error
+	s, err := service.New(program{
+		start: func() error {
+			ready := make(chan struct{})
+			go func() { ended <- run(ctx, func() { close(ready) }) }()
+			select {
+			case <-ready:
+				return nil
+			case result = <-ended:
+				return result
+			case <-time.After(startLimit):
+				return ErrTimeout
+			}
+		},
+		stop: func() error {
+			cancel()
+			select {
+			case result = <-ended:
+				return result
+			case <-time.After(stopLimit):
+				return ErrTimeout
+			}
+		},
+	}, config(nil))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrService, err)
+	}
+	if err := s.Run(); err != nil {
+		return fmt.Errorf("%w: %w", ErrService, err)
+	}
+	return result
+}
+
+// IsService says whether the service manager started this process.
+func IsService() bool { return !service.Interactive() }
