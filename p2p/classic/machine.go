@@ -29,7 +29,7 @@ const (
 	lastBackoff  = 30 * time.Second
 	// refusedRetry is when a refused login is tried again: the name may have
 	// become free.
-	refusedRetry = 30 * time.Second
+	refusedRetry = 10 * time.Second
 )
 
 // state is where a login stands.

@@ -46,6 +46,9 @@ func (s *Server) login(ctx context.Context, source netip.Addr, encoding wire.Enc
 		return
 	}
 	p, err := s.admit(source, m.Name, m.Endpoint)
+	if errors.Is(err, errTaken) && s.gone(m.Name) {
+		p, err = s.admit(source, m.Name, m.Endpoint)
+	}
 	if err == nil && p == nil {
 		p, err = s.newPeer(ctx, source, encoding, m)
 	}
@@ -68,6 +71,24 @@ func (s *Server) login(ctx context.Context, source netip.Addr, encoding wire.Enc
 		// is its successor, at the same port.
 		_ = s.write(p, datagram)
 	}
+}
+
+// gone probes the holder of a name that somebody else asks for, and says whether
+// that ended the holder's stay. A program that was killed and started again,
+// and listens at another port now, need not wait for the next probe in turn:
+// its first login draws the answer that its repeat finds.
+func (s *Server) gone(name string) bool {
+	key := wire.NameKey(name)
+	s.mu.Lock()
+	holder := s.users[key]
+	s.mu.Unlock()
+	if holder == nil {
+		return false
+	}
+	s.send(holder, holder.alive)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.users[key] != holder
 }
 
 // why tells a client of ours why its login meets silence. Textbook clients

@@ -223,6 +223,31 @@ func TestBackAtTheSamePort(t *testing.T) {
 	})
 }
 
+// A program that was killed and is back at another port is let in by the repeat
+// of its login: the first one finds out that its predecessor is dead.
+func TestBackAtAnotherPort(t *testing.T) {
+	inLAN(t, func(l *lan) {
+		ann := l.login(1, "Ann", classictest.DotNet)
+		bo := l.login(2, "Bo", classictest.DotNet)
+		bo.Crash()
+		again := l.client(2, "Bo", classictest.DotNet)
+		if err := again.Listen(l.Context()); err != nil {
+			l.Fatal(err)
+		}
+		for range 2 {
+			if err := again.SendLogin(l.Context()); err != nil {
+				l.Fatal(err)
+			}
+			l.settle(50 * time.Millisecond)
+		}
+		l.names(500*time.Millisecond, again, "Ann", "Bo")
+		l.names(500*time.Millisecond, ann, "Ann", "Bo")
+		if !slices.Contains(ann.List(), classictest.User{Name: "Bo", Endpoint: again.Endpoint()}) {
+			l.Errorf("Ann has %v; Bo is at %v", ann.List(), again.Endpoint())
+		}
+	})
+}
+
 // Silence means something only of who has echoed before.
 func TestSilence(t *testing.T) {
 	inLAN(t, func(l *lan) {
