@@ -3,6 +3,7 @@
 package bed
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -74,19 +75,28 @@ func (w *Wine) startX() {
 	read, write, err := os.Pipe()
 	w.must(err)
 	defer read.Close()
-	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1000x650x24", "-nolisten", "tcp")
+	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1000x650x24", "-nolisten", "tcp", "-noreset")
 	x.ExtraFiles = []*os.File{write}
+	log, err := os.Create(filepath.Join(w.work, "xvfb.log"))
+	w.must(err)
+	x.Stdout, x.Stderr = log, log
 	w.must(x.Start())
 	w.must(write.Close())
 	w.t.Cleanup(func() {
+		// It must have lived until now: a lost display explains what else went
+		// wrong.
 		_ = x.Process.Signal(syscall.SIGTERM)
-		_ = x.Wait()
+		if err := x.Wait(); err != nil {
+			text, _ := os.ReadFile(log.Name())
+			w.t.Errorf("Xvfb ended: %v\n%s", err, text)
+		}
+		log.Close()
 	})
 	w.must(read.SetReadDeadline(time.Now().Add(20 * time.Second)))
-	number := make([]byte, 16)
-	n, err := read.Read(number)
+	// To the line's end, which comes by itself: Xvfb ends if it can't write it.
+	number, err := bufio.NewReader(read).ReadString('\n')
 	w.must(err)
-	w.display = ":" + strings.TrimSpace(string(number[:n]))
+	w.display = ":" + strings.TrimSpace(number)
 }
 
 // environment is what all of wine's processes get.

@@ -5,22 +5,23 @@ package win32_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"earshot/installer/bed"
-	"earshot/protocol/classic/classictest"
-	"earshot/protocol/hostnet"
 )
 
 // TestWineClient runs the whole client under wine beside a native one: both on
-// a textbook coordinator's roster, over real sockets of the loopback. The
+// the roster of a native earshotd, over real sockets of the loopback. The
 // command line reaches the background process through its named pipe, and the
 // popup that it opens sends a message, which arrives in the native client's
 // history.
@@ -30,12 +31,8 @@ import (
 // the firewall's question at the first start, sleep and resume, or logoff.
 func TestWineClient(t *testing.T) {
 	w := bed.NewWine(t)
-	server := classictest.NewServer(hostnet.OS, netip.MustParseAddrPort("127.0.0.1:0"))
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	bob := startNative(t, server.Address().String(), "bob")
+	server := startCoordinator(t)
+	bob := startNative(t, server, "bob")
 
 	exe := w.Build("./tray/earshot")
 	dir := t.TempDir()
@@ -45,7 +42,7 @@ func TestWineClient(t *testing.T) {
 			t.Logf("the client's log: %s %v", text, err)
 		}
 	})
-	w.Start(exe, "--profile", profile, "--server", server.Address().String(), "--name", "王小明", "--language", "en")
+	w.Start(exe, "--profile", profile, "--server", server, "--name", "王小明", "--language", "en")
 	w.Await("the client under wine is on the native one's roster", 40*time.Second, func() bool {
 		return strings.Contains(bob("roster"), "王小明")
 	})
@@ -74,38 +71,83 @@ func TestWineClient(t *testing.T) {
 	w.Do("key", "Escape")
 	w.Run(exe, "quit", "--profile", profile)
 	w.Await("the client logged out", 20*time.Second, func() bool {
-		return !strings.Contains(strings.Join(server.Names(), ","), "王小明")
+		return leftRoster.MatchString(bob("roster"))
 	})
+}
+
+var leftRoster = regexp.MustCompile(`王小明.*offline`)
+
+// build builds a program for this machine.
+func build(t *testing.T, pkg string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), filepath.Base(pkg))
+	command := exec.CommandContext(t.Context(), "go", "build", "-o", program, pkg)
+	command.Dir = bed.ModuleRoot(t)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", pkg, err, out)
+	}
+	return program
+}
+
+// run runs a program until the test ends, which ends it by SIGTERM.
+func run(t *testing.T, environment []string, program string, args ...string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	command := exec.CommandContext(ctx, program, args...)
+	command.Env = environment
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = 10 * time.Second
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		_ = command.Wait()
+	})
+}
+
+// startCoordinator starts earshotd on three free ports of the loopback and
+// returns its address. Clients wait for it by themselves.
+func startCoordinator(t *testing.T) string {
+	t.Helper()
+	address := freePorts(t)
+	run(t, os.Environ(), build(t, "./svc/earshotd"), "run", "--listen", address, "--data", t.TempDir())
+	return address
+}
+
+// freePorts returns an address whose port and the two after it are free.
+func freePorts(t *testing.T) string {
+	t.Helper()
+	for port := uint16(24000); port < 30000; port += 3 {
+		free := true
+		for p := port; p < port+3; p++ {
+			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), p)
+			tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+			if err != nil {
+				free = false
+				break
+			}
+			tcp.Close()
+		}
+		if free {
+			return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port).String()
+		}
+	}
+	t.Fatal("no three free ports in a row")
+	return ""
 }
 
 // startNative starts a client without a desktop and returns what runs its
 // commands.
 func startNative(t *testing.T, server, name string) func(args ...string) string {
 	t.Helper()
-	dir := t.TempDir()
-	program := filepath.Join(dir, "earshot")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./tray/earshot")
-	build.Dir = bed.ModuleRoot(t)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	dir, program := t.TempDir(), build(t, "./tray/earshot")
 	environment := append(os.Environ(), "XDG_RUNTIME_DIR="+dir, "LANG=C.UTF-8", "LC_ALL=C.UTF-8")
 	common := []string{"--profile", filepath.Join(dir, "profile"), "--language", "en"}
-	ctx, stop := context.WithCancel(context.Background())
-	client := exec.CommandContext(ctx, program, append(common, "--server", server, "--name", name, "run", "--headless")...)
-	client.Env = environment
-	client.Cancel = func() error { return client.Process.Signal(os.Interrupt) }
-	client.WaitDelay = 10 * time.Second
-	if err := client.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stop()
-		_ = client.Wait()
-	})
+	run(t, environment, program, append(slices.Clone(common), "--server", server, "--name", name, "run", "--headless")...)
 	return func(args ...string) string {
-		command := exec.CommandContext(t.Context(), program, append(common, args...)...)
+		command := exec.CommandContext(t.Context(), program, append(slices.Clone(common), args...)...)
 		var out bytes.Buffer
 		command.Env, command.Stdout, command.Stderr = environment, &out, &out
 		// A client that is only starting answers with an error, which the
