@@ -108,7 +108,10 @@ func TestMessageWaitsForAPersonAndSurvivesACrash(t *testing.T) {
 	ann.start(t)
 
 	bo.start(t)
-	bo.waitMessage(t, "Ann", "second， while you were out")
+	// It may come before anybody watches.
+	eventually(t, "the message arrives", func() bool {
+		return last(bo.history(t, "Ann")).Text == "second， while you were out"
+	})
 	eventually(t, "the message becomes sent", func() bool {
 		return last(ann.history(t, bo.name)).State == chat.Sent
 	})
