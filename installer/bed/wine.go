@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -329,7 +328,7 @@ func (w *Wine) Await(what string, within time.Duration, true func() bool) {
 		case <-tick.C:
 		case <-deadline.C:
 			w.Shot("wine-failed-" + strconv.Itoa(os.Getpid()))
-			w.t.Fatal(fmt.Sprintf("after %v still not: %s", within, what))
+			w.t.Fatalf("after %v still not: %s", within, what)
 		}
 	}
 }

@@ -212,7 +212,6 @@ const (
 	colorWindowText   = 8
 	colorHighlight    = 13
 	colorHighlightTxt = 14
-	colorFace         = 15
 	colorGrayText     = 17
 )
 
