@@ -1,11 +1,13 @@
 package popup
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"earshot/tray/chat"
+	"earshot/tray/desktoptest"
 )
 
 var online = chat.Status{Connection: chat.Online, Name: "me"}
@@ -33,74 +35,74 @@ func sample() childSetup {
 }
 
 func TestTypeAndSend(t *testing.T) {
-	d := openDesktop(t)
+	d := openDesktop(t, desktoptest.Options{})
 	p := startPopup(t, d, sample())
 	p.typeable()
 	p.want(report{Call: "read", Peer: "Ann"})
-	window := d.window(t, "Ann – Earshot")
-	d.typeText(t, "first")
-	d.key(t, "shift+Return")
-	d.typeText(t, "second")
-	d.shot(t, window, "typing")
-	d.key(t, "Return")
+	window := activeWindow(d, "Ann – Earshot")
+	d.Type("first")
+	d.Key("shift+Return")
+	d.Type("second")
+	shot(t, d, window, "typing")
+	d.Key("Return")
 	p.want(report{Call: "send", Peer: "Ann", Text: "first\nsecond"})
-	d.key(t, "Return")
-	d.typeText(t, "third")
-	d.key(t, "KP_Enter")
+	d.Key("Return")
+	d.Type("third")
+	d.Key("KP_Enter")
 	p.want(report{Call: "send", Peer: "Ann", Text: "third"})
-	d.shot(t, window, "conversation")
+	shot(t, d, window, "conversation")
 	resident, own := p.memory()
 	t.Logf("memory: %d kB resident, %d kB of its own", resident, own)
-	d.key(t, "Escape")
+	d.Key("Escape")
 	p.wantExit()
 }
 
 func TestOpenRaisesAndTheLastWindowEndsTheProcess(t *testing.T) {
-	d := openDesktop(t)
+	d := openDesktop(t, desktoptest.Options{})
 	p := startPopup(t, d, sample())
 	p.typeable()
 	p.want(report{Call: "read", Peer: "Ann"})
-	ann := d.window(t, "Ann – Earshot")
+	ann := activeWindow(d, "Ann – Earshot")
 	p.order(order{Event: &chat.Event{Type: chat.EventOpen, Peer: "Bob"}})
-	d.window(t, "Bob – Earshot")
+	activeWindow(d, "Bob – Earshot")
 	p.order(order{Event: &chat.Event{Type: chat.EventOpen, Peer: "ann"}})
-	if again := d.window(t, "Ann – Earshot"); again != ann {
+	if again := activeWindow(d, "Ann – Earshot"); again != ann {
 		t.Errorf("a second window for Ann: %s beside %s", again, ann)
 	}
-	d.typeText(t, "raised")
-	d.key(t, "Return")
+	d.Type("raised")
+	d.Key("Return")
 	p.want(report{Call: "send", Peer: "Ann", Text: "raised"})
-	d.key(t, "Escape")
-	d.window(t, "Bob – Earshot")
-	if list := d.do(t, "xdotool", "search", "--onlyvisible", "--name", " – Earshot"); strings.Contains(list, "\n") {
-		t.Errorf("windows %q are left, want one", list)
+	d.Key("Escape")
+	activeWindow(d, "Bob – Earshot")
+	if left := d.Windows(" – Earshot"); len(left) != 1 {
+		t.Errorf("windows %q are left, want one", left)
 	}
-	d.key(t, "Escape")
+	d.Key("Escape")
 	p.wantExit()
 }
 
 func TestFindByTyping(t *testing.T) {
-	d := openDesktop(t)
+	d := openDesktop(t, desktoptest.Options{})
 	setup := sample()
 	setup.First = ""
 	p := startPopup(t, d, setup)
 	p.typeable()
-	window := d.window(t, "Find people – Earshot")
-	d.shot(t, window, "find")
-	d.typeText(t, "b")
-	d.shot(t, window, "find-b")
-	d.key(t, "Return")
-	window = d.window(t, "Bob – Earshot")
-	d.shot(t, window, "empty")
-	d.typeText(t, "found you")
-	d.key(t, "Return")
+	window := activeWindow(d, "Find people – Earshot")
+	shot(t, d, window, "find")
+	d.Type("b")
+	shot(t, d, window, "find-b")
+	d.Key("Return")
+	window = activeWindow(d, "Bob – Earshot")
+	shot(t, d, window, "empty")
+	d.Type("found you")
+	d.Key("Return")
 	p.want(report{Call: "send", Peer: "Bob", Text: "found you"})
-	d.key(t, "Escape")
+	d.Key("Escape")
 	p.wantExit()
 }
 
 func TestTheEngineEnds(t *testing.T) {
-	d := openDesktop(t)
+	d := openDesktop(t, desktoptest.Options{})
 	setup := sample()
 	setup.First = "Bob"
 	p := startPopup(t, d, setup)
@@ -109,4 +111,111 @@ func TestTheEngineEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.wantExit()
+}
+
+func TestChineseInput(t *testing.T) {
+	d := openDesktop(t, desktoptest.Options{Chinese: true})
+	setup := sample()
+	setup.First, setup.Language = "Bob", "zh-Hans"
+	p := startPopup(t, d, setup)
+	p.typeable()
+	window := activeWindow(d, "Bob – Earshot")
+	choosePinyin(d)
+	d.Type("nihao")
+	shot(t, d, window, "preedit")
+	// This Enter ends the composition and sends nothing: what is typed next
+	// is part of the same message.
+	d.Key("Return")
+	d.Type("nihao")
+	d.Key("space")
+	shot(t, d, window, "composed")
+	d.Key("Return")
+	p.want(report{Call: "send", Peer: "Bob", Text: "nihao你好"})
+	d.Type("nihao")
+	d.Key("space", "Return")
+	p.want(report{Call: "send", Peer: "Bob", Text: "你好"})
+	d.Key("Escape")
+	p.wantExit()
+}
+
+// choosePinyin switches the input method to Chinese. What counts is the engine
+// that ibus then names: the command that sets it may fail and yet have set it.
+func choosePinyin(d *desktoptest.Desktop) {
+	ibus := func(args ...string) string {
+		cmd := exec.Command("ibus", args...)
+		cmd.Env = d.Env()
+		out, _ := cmd.Output()
+		return strings.TrimSpace(string(out))
+	}
+	d.Await("the pinyin engine", func() bool {
+		ibus("engine", "libpinyin")
+		return ibus("engine") == "libpinyin"
+	})
+}
+
+const longText = "The meeting moves to Thursday, because the room is taken on Wednesday and nobody found another one. " +
+	"Here is the address again: https://intranet.example/rooms/third-floor/east/averyveryverylongpathwithoutanybreakatallinit?week=12 " +
+	"Please tell the others.\n\nAgenda:\n  1. Budget\n  2. Holidays"
+
+// TestLooks keeps pictures of the states that a person meets, for a person to
+// look at, and checks that each comes up with its texts unharmed.
+func TestLooks(t *testing.T) {
+	d := openDesktop(t, desktoptest.Options{})
+	long := sample()
+	now := time.Now()
+	long.History = append(long.History,
+		chat.Message{ID: 4, Peer: "Ann", Sender: "Ann", Text: longText, At: now, State: chat.Received, Doubtful: true},
+		chat.Message{ID: 5, Peer: "Ann", Sender: "me", Text: "Will do!", At: now, State: chat.Sent},
+		chat.Message{
+			ID: 6, Peer: "Ann", Sender: "me", Text: "And who brings the projector?", At: now, State: chat.Failed,
+			Problem: "Ann's computer did not accept the message. Ask Ann to check that Earshot is running.",
+		},
+	)
+	chinese := sample()
+	chinese.Language, chinese.First = "zh-Hans", "王小明"
+	chinese.Roster[4] = chat.Person{Name: "王小明"}
+	chinese.History = []chat.Message{
+		{ID: 1, Peer: "王小明", Sender: "王小明", Text: "明天下午三点在三楼会议室开会，请带上上周的报告和预算表，另外记得通知其他同事，谢谢！", At: now, State: chat.Received},
+		{ID: 2, Peer: "王小明", Sender: "me", Text: "好的，我会通知大家 👍", At: now, State: chat.Sent},
+		{ID: 3, Peer: "王小明", Sender: "me", Text: "报告已经放在共享盘了。", At: now, State: chat.Sending},
+	}
+	everyone := sample()
+	everyone.First = chat.Everyone
+	everyone.History = []chat.Message{
+		{ID: 1, Peer: chat.Everyone, Sender: "Ann", Text: "Cake in the kitchen!", At: now, State: chat.Received},
+		{ID: 2, Peer: chat.Everyone, Sender: "Bob", Text: "On my way", At: now, State: chat.Received},
+		{ID: 3, Peer: chat.Everyone, Sender: "me", Text: "Me too 🎂", At: now, State: chat.Sent},
+	}
+	lost := sample()
+	lost.Status.Connection = chat.Offline
+	find := sample()
+	find.First = ""
+	nobody := childSetup{Language: "en", Status: online}
+	for name, look := range map[string]struct {
+		setup childSetup
+		title string
+	}{
+		"long":     {long, "Ann – Earshot"},
+		"chinese":  {chinese, "王小明 – Earshot"},
+		"everyone": {everyone, "Everyone – Earshot"},
+		"lost":     {lost, "Ann – Earshot"},
+		"people":   {find, "Find people – Earshot"},
+		"nobody":   {nobody, "Find people – Earshot"},
+	} {
+		for _, theme := range []string{"Adwaita", "Adwaita:dark"} {
+			t.Run(name+"/"+theme, func(t *testing.T) {
+				p := startPopup(t, d, look.setup, "GTK_THEME="+theme)
+				p.typeable()
+				window := activeWindow(d, look.title)
+				if len(look.setup.History) > 0 && look.setup.First == "Ann" {
+					p.want(report{Call: "read", Peer: "Ann"})
+				}
+				// The caret's blinking must not be what is compared, so the
+				// picture is only kept.
+				shot(t, d, window, "look-"+name+"-"+strings.TrimPrefix(theme, "Adwaita:"))
+				d.Key("Escape")
+				p.wantExit()
+			})
+		}
+	}
 }

@@ -12,7 +12,9 @@ const style = `
 .earshot-dot.online { color: #2f9e55; }
 
 .earshot-list, .earshot-list row { background-color: transparent; }
+.earshot-list { padding-bottom: 8px; }
 .earshot-list row { padding: 0; }
+.earshot-people { padding-bottom: 0; }
 .earshot-list row:hover { background-color: transparent; }
 .earshot-messages { background-color: @theme_base_color; }
 .earshot-empty { padding: 32px; opacity: 0.72; }
@@ -23,20 +25,22 @@ const style = `
 .earshot-other { background-color: mix(@theme_base_color, @theme_text_color, 0.09); border-bottom-left-radius: 3px; }
 .earshot-author { font-weight: bold; font-size: 88%; }
 .earshot-failed { box-shadow: inset 0 0 0 1px @error_color; }
-.earshot-problem { font-size: 88%; color: mix(@error_color, @theme_text_color, 0.25); }
+.earshot-problem { font-size: 88%; color: mix(@error_color, @theme_text_color, 0.4); }
 .earshot-retry { padding: 1px 8px; min-height: 22px; font-size: 88%; }
 
 .earshot-notice { background-color: mix(@theme_base_color, @warning_color, 0.22); color: @theme_text_color; padding: 8px 16px; font-size: 92%; }
 .earshot-compose { padding: 10px 12px 4px 12px; }
 .earshot-entry { border: 1px solid @borders; border-radius: 6px; background-color: @theme_base_color; }
 .earshot-entry.focused { border-color: @theme_selected_bg_color; }
+.earshot-entry scrollbar slider { min-height: 12px; }
 .earshot-entry textview, .earshot-entry textview text { background-color: transparent; }
 .earshot-entry textview { padding: 8px 10px; }
 .earshot-placeholder { padding: 8px 10px; color: @theme_text_color; opacity: 0.6; }
 .earshot-hint { padding: 2px 14px 10px 14px; }
 
 .earshot-search { padding: 12px 12px 10px 12px; }
-.earshot-people row { padding: 8px 14px; }
+.earshot-people row { padding: 8px 14px; transition: none; }
+.earshot-people row:hover { background-color: alpha(@theme_text_color, 0.06); }
 .earshot-people row:selected { background-color: @theme_selected_bg_color; color: @theme_selected_fg_color; }
 .earshot-people row:selected .earshot-detail { opacity: 0.92; }
 .earshot-people row:selected .earshot-dot { color: @theme_selected_fg_color; }

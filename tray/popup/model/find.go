@@ -215,7 +215,8 @@ func (f *Find) matchName(p chat.Person) string {
 func (f *Find) row(person chat.Person) ui.Person {
 	row := ui.Person{Name: f.matchName(person)}
 	if person.Name == chat.Everyone {
-		row.Detail = f.p.T("PopupPeopleOnline", "Count", f.world.online())
+		n := f.world.online()
+		row.Detail, row.Online = f.p.T("PopupPeopleOnline", "Count", n), n > 0 && f.world.Status.Connection == chat.Online
 	} else {
 		row.Detail, row.Online = presence(f.world, person, f.p.T)
 	}
