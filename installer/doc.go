@@ -1,0 +1,4 @@
+// Package installer tests the programs as they are installed: the coordinator
+// as a service of a really booted systemd, in a container of its own
+// (systemd-box.sh). Package bed below it finds what such tests need.
+package installer
