@@ -33,7 +33,11 @@ func (c *command) tray(ctx context.Context, engine localapi.Engine, log *slog.Lo
 			log.Error("no notifications", "error", err)
 		}
 	})
-	err := menu.Run(ctx, engine, c.p, menu.Options{Log: log, OnQuit: engine.Quit})
+	err := menu.Run(ctx, engine, c.p, menu.Options{Log: log, Say: func(sentence string) {
+		if err := notify.Say(sentence); err != nil {
+			log.Warn("a notification was not shown", "error", err)
+		}
+	}})
 	cancel()
 	running.Wait()
 	return err

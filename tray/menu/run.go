@@ -4,16 +4,139 @@ package menu
 
 import (
 	"context"
+	"runtime"
+	"strings"
+	"sync"
 
+	"fyne.io/systray"
+
+	"earshot/icons"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
 )
 
 // Run shows the icon and its menu until the person chooses Quit or ctx ends.
 // It must be called on the main goroutine, before that has done anything else:
-// some desktops serve a window only from the thread that made it.
+// some desktops serve a window only from the thread that made it. It may be
+// called once in a process.
+//
+// Where the desktop has no tray, it says so once, opens Find in its place, and
+// waits for a tray to come.
 func Run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Options) error {
 	opts.fill()
-	<-ctx.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !available() {
+		missing(ctx, engine, p, opts)
+		<-ctx.Done()
+		return nil
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { watchTray(ctx, engine, p, opts) })
+
+	ready := make(chan struct{})
+	board := &board{engine: engine, p: p, log: opts.Log}
+	running.Go(func() {
+		defer systray.Quit()
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return
+		}
+		board.run(ctx)
+	})
+	systray.Run(func() {
+		board.tray = newSystemTray(ctx)
+		close(ready)
+	}, cancel)
 	return nil
+}
+
+// missing says that there is no tray, and opens what takes its place.
+func missing(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Options) {
+	opts.Log.Warn("this desktop has no tray")
+	if opts.Say != nil {
+		opts.Say(p.T("MenuNoTray"))
+	}
+	if err := engine.Compose(ctx, ""); err != nil {
+		opts.Log.Error("Find did not open", "error", err)
+	}
+}
+
+// systemTray is the desktop's tray. Its pool of items is made once.
+type systemTray struct {
+	items   [slots]*systray.MenuItem
+	clicked chan int
+}
+
+func newSystemTray(ctx context.Context) *systemTray {
+	t := &systemTray{clicked: make(chan int)}
+	t.setIcon(false, 0)
+	for slot := range t.items {
+		item := systray.AddMenuItem(" ", "")
+		item.Hide()
+		t.items[slot] = item
+		// A click is dropped if nobody receives it, and an item's channel is
+		// closed when the item is removed.
+		go func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case _, open := <-item.ClickedCh:
+					if !open {
+						return
+					}
+				}
+				select {
+				case t.clicked <- slot:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		if slot == slotProblem || slot == slotMore {
+			systray.AddSeparator()
+		}
+	}
+	return t
+}
+
+func (t *systemTray) setIcon(online bool, unread int) {
+	if runtime.GOOS == "windows" {
+		systray.SetIcon(icons.TrayICO(panel(), online, unread))
+		return
+	}
+	systray.SetIcon(icons.TrayPNG(icons.AnyPanel, online, unread))
+}
+
+func (t *systemTray) setTooltip(text string) {
+	systray.SetTitle("Earshot")
+	systray.SetTooltip(text)
+}
+
+func (t *systemTray) setRow(slot int, title string, enabled bool) {
+	item := t.items[slot]
+	if title == "" {
+		item.Hide()
+		return
+	}
+	item.SetTitle(escape(title))
+	if enabled {
+		item.Enable()
+	} else {
+		item.Disable()
+	}
+	item.Show()
+}
+
+func (t *systemTray) clicks() <-chan int { return t.clicked }
+
+// escape keeps what marks a key in a menu from vanishing out of names.
+func escape(title string) string {
+	if runtime.GOOS == "windows" {
+		return strings.ReplaceAll(title, "&", "&&")
+	}
+	return strings.ReplaceAll(title, "_", "__")
 }

@@ -1,11 +1,16 @@
 // Package notify tells the person about messages and about people coming and
-// going, as desktop notifications.
+// going, as desktop notifications: one for each sender, replaced and not
+// stacked, taken back when it has been read elsewhere.
 package notify
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"time"
 
+	"earshot/tray/chat"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
 )
@@ -17,9 +22,88 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// sink shows notes on the desktop. Its methods are called from one goroutine.
+type sink interface {
+	show(n note) error
+	withdraw(key string)
+	// clicked delivers the peers whose notes were clicked; nil if the desktop
+	// doesn't tell.
+	clicked() <-chan string
+	close()
+}
+
 // Run shows notifications for the engine's events until ctx or the engine
-// ends.
+// ends. It returns nil then.
 func Run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Options) error {
-	<-ctx.Done()
-	return nil
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	desktop := newSink(ctx, p, opts.Log)
+	defer desktop.close()
+	return run(ctx, engine, p, desktop, opts.Log)
+}
+
+func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop sink, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	events := make(chan chat.Event)
+	followed := make(chan error, 1)
+	go func() { followed <- follow(ctx, engine, events) }()
+	done := false
+	defer func() {
+		cancel()
+		if !done {
+			<-followed
+		}
+	}()
+
+	policy := newPolicy(p)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-followed:
+			done = true
+			return err
+		case e := <-events:
+			for _, key := range policy.event(e, time.Now()) {
+				desktop.withdraw(key)
+			}
+		case <-timer.C:
+		case peer := <-desktop.clicked():
+			if err := engine.Compose(ctx, peer); err != nil {
+				log.Error("the popup did not open", "error", err)
+			}
+		}
+		now := time.Now()
+		for _, n := range policy.due(now) {
+			if err := desktop.show(n); err != nil {
+				log.Warn("a notification was not shown", "error", err)
+			}
+		}
+		if next := policy.next(); !next.IsZero() {
+			timer.Reset(time.Until(next))
+		}
+	}
+}
+
+// follow passes the engine's events on until it ends.
+func follow(ctx context.Context, engine localapi.Engine, events chan<- chat.Event) error {
+	subscription := engine.Subscribe(localapi.Watcher)
+	defer subscription.Close()
+	for {
+		e, err := subscription.Next(ctx)
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case events <- e:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }

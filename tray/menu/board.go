@@ -1,0 +1,128 @@
+package menu
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"earshot/tray/i18n"
+	"earshot/tray/localapi"
+)
+
+// batchEvery is the least time between two changes of the menu: every one of
+// them makes the panel read the menu anew.
+const batchEvery = time.Second
+
+// tray is what shows the menu: the desktop's tray, or a test's. Its methods are
+// called from one goroutine.
+type tray interface {
+	setIcon(online bool, unread int)
+	setTooltip(text string)
+	// setRow shows a slot with this title, and as one that can be clicked or
+	// not. An empty title hides it.
+	setRow(slot int, title string, enabled bool)
+	// clicks delivers the slots that are clicked.
+	clicks() <-chan int
+}
+
+// board keeps a tray in step with the engine. Its fields belong to run's
+// goroutine.
+type board struct {
+	engine localapi.Engine
+	p      *i18n.Printer
+	tray   tray
+	log    *slog.Logger
+
+	shown   [slots]row
+	icon    struct{ online, set bool }
+	unread  int
+	tooltip string
+}
+
+// run follows the engine's events until the engine or ctx ends, or the person
+// chooses Quit. The first change after a rest shows at once,
+// and what follows within a second comes together.
+func (b *board) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	changed := make(chan struct{}, 1)
+	ended := make(chan struct{})
+	go func() { defer close(ended); b.follow(ctx, changed) }()
+	defer func() { cancel(); <-ended }()
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var last time.Time
+	dirty := true
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ended:
+			return
+		case <-changed:
+			if !dirty {
+				dirty = true
+				timer.Reset(time.Until(last.Add(batchEvery)))
+			}
+		case <-timer.C:
+			if dirty {
+				b.draw()
+				dirty, last = false, time.Now()
+			}
+		case slot := <-b.tray.clicks():
+			if b.click(ctx, slot) {
+				return
+			}
+		}
+	}
+}
+
+// follow signals changed after each event that may change the menu.
+func (b *board) follow(ctx context.Context, changed chan<- struct{}) {
+	events := b.engine.Subscribe(localapi.Watcher)
+	defer events.Close()
+	for {
+		if _, err := events.Next(ctx); err != nil {
+			return
+		}
+		select {
+		case changed <- struct{}{}:
+		default: // it is known already
+		}
+	}
+}
+
+// draw shows what is different from what is shown.
+func (b *board) draw() {
+	status, roster := b.engine.Status(), b.engine.Roster()
+	online := status.Connection == "online"
+	if !b.icon.set || b.icon.online != online || b.unread != status.Unread {
+		b.tray.setIcon(online, status.Unread)
+		b.icon.set, b.icon.online, b.unread = true, online, status.Unread
+	}
+	if text := tooltip(b.p, status, roster); text != b.tooltip {
+		b.tray.setTooltip(text)
+		b.tooltip = text
+	}
+	want := rows(b.p, status, roster)
+	for slot, row := range want {
+		if row.title != b.shown[slot].title || (row.kind == nothing) != (b.shown[slot].kind == nothing) {
+			b.tray.setRow(slot, row.title, row.kind != nothing)
+		}
+	}
+	b.shown = want
+}
+
+// click does what the row says that is shown in the slot.
+func (b *board) click(ctx context.Context, slot int) (quitChosen bool) {
+	switch row := b.shown[slot]; row.kind {
+	case compose:
+		if err := b.engine.Compose(ctx, row.peer); err != nil {
+			b.log.Error("the popup did not open", "error", err)
+		}
+	case quit:
+		b.engine.Quit()
+		return true
+	}
+	return false
+}

@@ -1,0 +1,179 @@
+package menu
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rivo/uniseg"
+
+	"earshot/tray/chat"
+	"earshot/tray/i18n"
+)
+
+const (
+	// maxPeople is how many people the menu holds: more than fit a screen is
+	// what Find is for.
+	maxPeople = 30
+	// maxWidth is how wide a name may be, in columns.
+	maxWidth = 40
+)
+
+// kind is what a click on a row does.
+type kind uint8
+
+const (
+	nothing kind = iota
+	compose      // opens the popup for peer; Find if peer is empty
+	quit
+)
+
+// row is one line of the menu. The zero row is hidden.
+type row struct {
+	title string
+	kind  kind
+	peer  string
+}
+
+// The slots of the menu, in order. Each is one item that lives as long as the
+// icon and is retitled, shown and hidden: items that come and go would make
+// the panel read the whole menu anew and close it under the pointer.
+const (
+	slotSelf     = 0
+	slotProblem  = 1
+	slotEveryone = 2
+	slotPeople   = 3
+	slotMore     = slotPeople + maxPeople
+	slotFind     = slotMore + 1
+	slotQuit     = slotFind + 1
+	slots        = slotQuit + 1
+)
+
+// rows returns what each slot shows.
+func rows(p *i18n.Printer, status chat.Status, roster []chat.Person) [slots]row {
+	var all [slots]row
+	all[slotSelf] = row{title: self(p, status)}
+	if status.Connection == chat.Offline && status.Problem != "" {
+		all[slotProblem] = row{title: shorten(status.Problem, 2*maxWidth)}
+	}
+	people := order(roster)
+	if unread := status.Unread - unreadOf(people); unread > 0 {
+		all[slotEveryone] = row{p.T("MenuEveryone", "Unread", unread), compose, chat.Everyone}
+	}
+	for i, person := range people[:min(len(people), maxPeople)] {
+		all[slotPeople+i] = row{title(person), compose, person.Name}
+	}
+	if len(people) == 0 {
+		all[slotPeople] = row{title: p.T("MenuNobody")}
+	}
+	if more := len(people) - maxPeople; more > 0 {
+		all[slotMore] = row{p.T("MenuMore", "Count", more), compose, ""}
+	}
+	all[slotFind] = row{p.T("MenuFind"), compose, ""}
+	all[slotQuit] = row{p.T("MenuQuit"), quit, ""}
+	return all
+}
+
+func self(p *i18n.Printer, status chat.Status) string {
+	name := shorten(status.Name, maxWidth)
+	switch status.Connection {
+	case chat.Online:
+		return p.T("MenuOnline", "Name", name)
+	case chat.Connecting:
+		return p.T("MenuConnecting", "Name", name)
+	}
+	return p.T("MenuOffline", "Name", name)
+}
+
+// title is a person's row: the presence, the name, and how much is unread.
+func title(person chat.Person) string {
+	mark := "○"
+	switch {
+	case person.Online && person.Stale:
+		mark = "◌"
+	case person.Online:
+		mark = "●"
+	}
+	text := mark + " " + shorten(person.Name, maxWidth)
+	if person.Unread > 0 {
+		text += " (" + strconv.Itoa(person.Unread) + ")"
+	}
+	return text
+}
+
+// order sorts people as one looks for them: who wrote something unread, then
+// who is online, those with whom one talks first, then who is offline and was
+// talked to.
+func order(roster []chat.Person) []chat.Person {
+	people := slices.Clone(roster)
+	rank := func(p chat.Person) int {
+		switch {
+		case p.Unread > 0:
+			return 0
+		case p.Online:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(people, func(a, b chat.Person) int {
+		return cmp.Or(
+			cmp.Compare(rank(a), rank(b)),
+			b.LastMessage.Compare(a.LastMessage),
+			cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)),
+		)
+	})
+	return people
+}
+
+func unreadOf(people []chat.Person) int {
+	n := 0
+	for _, p := range people {
+		n += p.Unread
+	}
+	return n
+}
+
+// shorten cuts text to a width in columns, between characters, and takes what
+// would break the line out of it.
+func shorten(text string, width int) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+	if uniseg.StringWidth(text) <= width {
+		return text
+	}
+	var out strings.Builder
+	used, state := 0, -1
+	for text != "" {
+		var cluster string
+		var w int
+		cluster, text, w, state = uniseg.FirstGraphemeClusterInString(text, state)
+		if used+w > width-1 {
+			break
+		}
+		out.WriteString(cluster)
+		used += w
+	}
+	return strings.TrimRight(out.String(), " ") + "…"
+}
+
+// tooltip is what the icon says when the pointer rests on it.
+func tooltip(p *i18n.Printer, status chat.Status, roster []chat.Person) string {
+	if status.Unread > 0 {
+		return p.T("MenuTooltipUnread", "Count", status.Unread)
+	}
+	if status.Connection != chat.Online {
+		return p.T("MenuTooltipOffline")
+	}
+	online := 0
+	for _, person := range roster {
+		if person.Online {
+			online++
+		}
+	}
+	return p.T("MenuTooltipOnline", "Count", online)
+}

@@ -1,0 +1,243 @@
+package notify
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rivo/uniseg"
+
+	"earshot/tray/chat"
+	"earshot/tray/i18n"
+)
+
+const (
+	// messageWait is how long a message waits for the popup to say that the
+	// person is looking at it.
+	messageWait = 300 * time.Millisecond
+	// burstWait is how long arrivals are collected, so that the whole office
+	// at nine o'clock is one notification.
+	burstWait = time.Second
+	// flapWait is how long somebody must be gone for it to be told: a laptop
+	// whose network blinks, or a coordinator that restarts, is no news.
+	flapWait = 10 * time.Second
+	// named is how many people a notification names.
+	named = 2
+	// maxPreview is how much of a message is shown, in characters.
+	maxPreview = 200
+)
+
+// note is one notification. A later one with the same key takes its place.
+type note struct {
+	key   string
+	title string
+	body  string
+	// peer is whose popup a click opens; empty opens none.
+	peer string
+}
+
+// The keys of notifications that are not about one conversation.
+const (
+	keyCame = "came"
+	keyLeft = "left"
+)
+
+func keyOf(peer string) string { return "message:" + peer }
+
+// policy decides what is told: (event, now) in, notes out. It does no I/O and
+// reads no clock.
+type policy struct {
+	p *i18n.Printer
+
+	messages map[string]*pendingMessage // by peer, not told yet
+	shown    map[string]bool            // peers whose message is on the screen
+	unread   map[string]int             // by peer
+	came     changes
+	left     changes
+}
+
+type pendingMessage struct {
+	message chat.Message
+	due     time.Time
+}
+
+func newPolicy(p *i18n.Printer) *policy {
+	return &policy{
+		p: p, messages: make(map[string]*pendingMessage), shown: make(map[string]bool), unread: make(map[string]int),
+		came: changes{wait: burstWait}, left: changes{wait: flapWait},
+	}
+}
+
+// event takes an event. withdraw are keys of notes that are no news any more.
+func (q *policy) event(e chat.Event, now time.Time) (withdraw []string) {
+	switch e.Type {
+	case chat.EventMessage:
+		if e.Message.State == chat.Received && e.Message.Unread {
+			q.unread[e.Message.Peer]++
+			q.messages[e.Message.Peer] = &pendingMessage{*e.Message, now.Add(messageWait)}
+		}
+	case chat.EventLogin:
+		if !q.left.cancel(e.Person.Name) {
+			q.came.add(e.Person.Name, now)
+		}
+	case chat.EventLogout:
+		if !q.came.cancel(e.Person.Name) {
+			q.left.add(e.Person.Name, now)
+		}
+	case chat.EventPerson:
+		if e.Person.Unread == 0 {
+			return q.read(e.Person.Name)
+		}
+	case chat.EventStatus, chat.EventSnapshot:
+		if e.Status != nil && e.Status.Unread == 0 {
+			var keys []string
+			for peer := range q.unread {
+				keys = append(keys, q.read(peer)...)
+			}
+			return keys
+		}
+	}
+	return nil
+}
+
+// read notes that the person has seen all messages from peer.
+func (q *policy) read(peer string) []string {
+	delete(q.messages, peer)
+	delete(q.unread, peer)
+	if !q.shown[peer] {
+		return nil
+	}
+	delete(q.shown, peer)
+	return []string{keyOf(peer)}
+}
+
+// next is when due has something to tell; zero if nothing waits.
+func (q *policy) next() time.Time {
+	next := earlier(q.came.due(), q.left.due())
+	for _, m := range q.messages {
+		next = earlier(next, m.due)
+	}
+	return next
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// due returns what is to be told by now.
+func (q *policy) due(now time.Time) (notes []note) {
+	for peer, m := range q.messages {
+		if !now.Before(m.due) {
+			notes = append(notes, q.message(m.message))
+			q.shown[peer] = true
+			delete(q.messages, peer)
+		}
+	}
+	slices.SortFunc(notes, func(a, b note) int { return strings.Compare(a.key, b.key) })
+	if names := q.came.take(now); len(names) > 0 {
+		notes = append(notes, q.people(keyCame, "NotifyCame", names))
+	}
+	if names := q.left.take(now); len(names) > 0 {
+		notes = append(notes, q.people(keyLeft, "NotifyLeft", names))
+	}
+	return notes
+}
+
+func (q *policy) message(m chat.Message) note {
+	title := m.Sender
+	switch n := q.unread[m.Peer]; {
+	case m.Peer == chat.Everyone:
+		title = q.p.T("NotifyToEveryone", "Name", m.Sender)
+	case n > 1:
+		title = q.p.T("NotifyMessages", "Name", m.Sender, "Count", n)
+	}
+	return note{key: keyOf(m.Peer), title: clean(title, maxPreview), body: clean(m.Text, maxPreview), peer: m.Peer}
+}
+
+// people tells of one, of two, or of two and how many others.
+func (q *policy) people(key, id string, names []string) note {
+	n := note{key: key, title: "Earshot"}
+	switch others := len(names) - named; {
+	case len(names) == 1:
+		n.body = q.p.T(id+"One", "Name", names[0])
+		n.peer = names[0]
+	case others == 0:
+		n.body = q.p.T(id+"Two", "First", names[0], "Second", names[1])
+	default:
+		n.body = q.p.T(id+"Many", "First", names[0], "Second", names[1], "Count", others)
+	}
+	n.body = clean(n.body, maxPreview)
+	return n
+}
+
+// clean cuts text to a number of characters as a reader counts them, and takes
+// control characters out of it.
+func clean(text string, most int) string {
+	text = strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, text)
+	var out strings.Builder
+	state := -1
+	for n := 0; text != ""; n++ {
+		if n == most {
+			return out.String() + "…"
+		}
+		var cluster string
+		cluster, text, _, state = uniseg.FirstGraphemeClusterInString(text, state)
+		out.WriteString(cluster)
+	}
+	return out.String()
+}
+
+// changes collects people for one notification, in the order of their coming
+// or going.
+type changes struct {
+	wait  time.Duration
+	names []string
+	first time.Time // when the oldest of them is due
+}
+
+func (c *changes) add(name string, now time.Time) {
+	if slices.Contains(c.names, name) {
+		return
+	}
+	if len(c.names) == 0 {
+		c.first = now.Add(c.wait)
+	}
+	c.names = append(c.names, name)
+}
+
+// cancel takes a person out, and says whether that was in.
+func (c *changes) cancel(name string) bool {
+	i := slices.Index(c.names, name)
+	if i < 0 {
+		return false
+	}
+	c.names = slices.Delete(c.names, i, i+1)
+	return true
+}
+
+func (c *changes) due() time.Time {
+	if len(c.names) == 0 {
+		return time.Time{}
+	}
+	return c.first
+}
+
+func (c *changes) take(now time.Time) []string {
+	if len(c.names) == 0 || now.Before(c.first) {
+		return nil
+	}
+	names := c.names
+	c.names = nil
+	return names
+}

@@ -1,0 +1,193 @@
+//go:build !windows && !darwin
+
+package notify
+
+import (
+	"context"
+	"errors"
+	"html"
+	"log/slog"
+	"slices"
+
+	"github.com/godbus/dbus/v5"
+
+	"earshot/tray/i18n"
+)
+
+const (
+	service = "org.freedesktop.Notifications"
+	object  = "/org/freedesktop/Notifications"
+)
+
+// newSink speaks to the desktop's notification service itself where there is a
+// session bus, because only so a note can be replaced, taken back and clicked;
+// beeep is the way where there is none.
+func newSink(ctx context.Context, p *i18n.Printer, log *slog.Logger) sink {
+	s, err := newDBus(ctx, p)
+	if err != nil {
+		log.Info("notifications go the plain way", "reason", err)
+		return newPlain()
+	}
+	return s
+}
+
+// bus shows notes through org.freedesktop.Notifications.
+type bus struct {
+	conn    *dbus.Conn
+	ctx     context.Context // of the sink's life
+	plain   *plain          // if the service fails
+	open    string          // the button's text
+	shown   map[string]uint32
+	peers   map[uint32]string
+	signals chan *dbus.Signal
+	clicks  chan string
+	asks    chan ask
+	ended   chan struct{}
+}
+
+// ask is a change of the tables, which belong to the listening goroutine.
+type ask func()
+
+func newDBus(ctx context.Context, p *i18n.Printer) (*bus, error) {
+	conn, err := dbus.ConnectSessionBus(dbus.WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	s := &bus{
+		conn: conn, ctx: ctx, plain: newPlain(), open: p.T("NotifyOpen"),
+		shown: make(map[string]uint32), peers: make(map[uint32]string),
+		signals: make(chan *dbus.Signal, 16), clicks: make(chan string, 8), asks: make(chan ask), ended: make(chan struct{}),
+	}
+	conn.Signal(s.signals)
+	err = errors.Join(
+		conn.AddMatchSignal(dbus.WithMatchInterface(service), dbus.WithMatchObjectPath(object)),
+		conn.AddMatchSignal(dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, service)),
+	)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	go s.listen()
+	return s, nil
+}
+
+// listen owns the tables of what is shown until the connection ends.
+func (s *bus) listen() {
+	defer close(s.ended)
+	for {
+		select {
+		case f := <-s.asks:
+			f()
+		case signal, open := <-s.signals:
+			if !open {
+				return
+			}
+			s.signal(signal)
+		}
+	}
+}
+
+// signal handles what the service says, to everybody on the bus: only our own
+// IDs are meant.
+func (s *bus) signal(signal *dbus.Signal) {
+	if signal.Name == "org.freedesktop.DBus.NameOwnerChanged" {
+		// Another service doesn't know the old one's IDs.
+		clear(s.shown)
+		clear(s.peers)
+		return
+	}
+	if len(signal.Body) < 1 {
+		return
+	}
+	id, ok := signal.Body[0].(uint32)
+	if !ok {
+		return
+	}
+	peer, ours := s.peers[id]
+	if !ours {
+		return
+	}
+	switch signal.Name {
+	case service + ".ActionInvoked":
+		if peer != "" {
+			select {
+			case s.clicks <- peer:
+			default: // eight popups are on their way
+			}
+		}
+	case service + ".NotificationClosed":
+		delete(s.peers, id)
+		for key, shown := range s.shown {
+			if shown == id {
+				delete(s.shown, key)
+			}
+		}
+	}
+}
+
+// do runs f on the goroutine that owns the tables.
+func (s *bus) do(f func()) {
+	done := make(chan struct{})
+	select {
+	case s.asks <- func() { f(); close(done) }:
+		<-done
+	case <-s.ended:
+	}
+}
+
+func (s *bus) show(n note) error {
+	var replaces uint32
+	s.do(func() { replaces = s.shown[n.key] })
+	var id uint32
+	err := s.conn.Object(service, object).CallWithContext(s.ctx, service+".Notify", 0,
+		appName, replaces, s.plain.icon, n.title, s.body(n.body), s.actions(n),
+		map[string]dbus.Variant{"desktop-entry": dbus.MakeVariant("earshot"), "category": dbus.MakeVariant("im.received")},
+		int32(-1)).Store(&id)
+	if err != nil {
+		return s.plain.show(n)
+	}
+	s.do(func() {
+		s.shown[n.key] = id
+		s.peers[id] = n.peer
+	})
+	return nil
+}
+
+// actions are a click on the note, and a button for services that take a click
+// for "go away".
+func (s *bus) actions(n note) []string {
+	if n.peer == "" {
+		return []string{}
+	}
+	return []string{"default", s.open, "open", s.open}
+}
+
+// body escapes what a service that reads markup would swallow.
+func (s *bus) body(text string) string {
+	var capabilities []string
+	err := s.conn.Object(service, object).CallWithContext(s.ctx, service+".GetCapabilities", 0).Store(&capabilities)
+	if err == nil && slices.Contains(capabilities, "body-markup") {
+		return html.EscapeString(text)
+	}
+	return text
+}
+
+func (s *bus) withdraw(key string) {
+	var id uint32
+	s.do(func() {
+		id = s.shown[key]
+		delete(s.shown, key)
+		delete(s.peers, id)
+	})
+	if id != 0 {
+		// One that is gone already is what was wanted.
+		_ = s.conn.Object(service, object).CallWithContext(s.ctx, service+".CloseNotification", 0, id).Err
+	}
+}
+
+func (s *bus) clicked() <-chan string { return s.clicks }
+
+func (s *bus) close() {
+	s.conn.Close()
+	<-s.ended
+}
