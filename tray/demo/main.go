@@ -86,7 +86,7 @@ func conversation(ctx context.Context, me, echo *actor, desktop bool) error {
 		return err
 	}
 	fmt.Println(indent(roster))
-	greeting := "Hello, are you there?"
+	greeting := "Hello! Are you there?"
 	fmt.Printf("You → %s: %s\n", echo.name, greeting)
 	if _, err := me.command(ctx, "send", echo.name, greeting); err != nil {
 		return err

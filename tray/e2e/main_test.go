@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "earshot/svc/earshotd", "earshot/tray/earshot")
+	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "earshot/svc/earshotd", "earshot/tray/earshot", "earshot/tray/demo")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as shipped
 	build.Stderr = os.Stderr
 	code := 1
