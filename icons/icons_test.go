@@ -76,11 +76,10 @@ func TestRendered(t *testing.T) {
 			t.Errorf("%s is not the same twice", name)
 		}
 		committed, err := files.ReadFile(name)
-		if err != nil {
+		switch {
+		case err != nil:
 			t.Errorf("%s is not committed; run make icons", name)
-			return nil
-		}
-		if filepath.Ext(name) == ".png" && !looksAlike(t, fresh, committed) {
+		case filepath.Ext(name) == ".png" && !looksAlike(t, fresh, committed):
 			t.Errorf("%s is not what its source gives; run make icons", name)
 		}
 		return nil

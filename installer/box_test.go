@@ -47,7 +47,9 @@ func startBox(t *testing.T) *box {
 	run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", bin+"/", "earshot/svc/earshotd", "earshot/tray/earshot")
 	b := &box{t: t, env: []string{"BOX=" + filepath.Join(dir, "box")}, arg: "--bind-ro=" + bin + ":/usr/local/bin"}
 	t.Cleanup(func() {
-		b.script("down")
+		if out, err := b.script("down"); err != nil {
+			t.Logf("the box did not shut down in order: %v: %s", err, out)
+		}
 		if t.Failed() {
 			console, _ := os.ReadFile(filepath.Join(dir, "box.console"))
 			t.Logf("the box's console:\n%s", console[max(0, len(console)-4000):])

@@ -59,7 +59,8 @@ func SplitTalk(time, sender, text string, e Encoding) []Talk {
 		size += n
 	}
 	state := -1
-	for cluster := ""; text != ""; {
+	for text != "" {
+		var cluster string
 		cluster, text, _, state = uniseg.FirstGraphemeClusterInString(text, state)
 		if len(e.Append(nil, cluster)) <= room {
 			add(cluster)

@@ -74,13 +74,13 @@ func checkSplit(t *testing.T, talks []Talk, text string, e Encoding) {
 // leaves room for what the next begins with.
 func checkClusters(t *testing.T, talks []Talk) {
 	t.Helper()
-	whole, cut := 0, 0
+	cut := 0
 	var all strings.Builder
 	for _, m := range talks {
 		cut += uniseg.GraphemeClusterCount(m.Text)
 		all.WriteString(m.Text)
 	}
-	if whole = uniseg.GraphemeClusterCount(all.String()); whole != cut {
+	if whole := uniseg.GraphemeClusterCount(all.String()); whole != cut {
 		t.Errorf("%d characters became %d", whole, cut)
 	}
 }

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"path/filepath"
@@ -214,7 +215,7 @@ func drain(t *testing.T, sub localapi.Subscription) []chat.Event {
 	var all []chat.Event
 	for {
 		e, err := sub.Next(t.Context())
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		if err != nil {

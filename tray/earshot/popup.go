@@ -52,8 +52,11 @@ func (c *command) startPopup(ctx context.Context, peer string) error {
 	cmd.Cancel = func() error { return nil }
 	cmd.WaitDelay = popupGrace
 	err = cmd.Run()
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
 		return nil
+	}
+	if ctx.Err() != nil { // the client ends, and the popup with it
+		return ctx.Err()
 	}
 	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
 	if last := strings.TrimPrefix(lines[len(lines)-1], "earshot: "); last != "" {

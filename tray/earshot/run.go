@@ -30,7 +30,7 @@ func (c *command) start() error {
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
+	defer func() { _ = lock.Release() }() // the system does it at the end anyway
 	if !c.opts.headless {
 		if err := c.needDesktop(); err != nil {
 			return err

@@ -148,7 +148,7 @@ func TestEventsStreamUntilTheEngineEnds(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	close(e.event)
-	if _, err := sub.Next(t.Context()); err != io.EOF {
+	if _, err := sub.Next(t.Context()); !errors.Is(err, io.EOF) {
 		t.Errorf("the end is %v", err)
 	}
 	if e.calls[0] != "subscribe popup" {
@@ -166,7 +166,7 @@ func TestCloseEndsAWaitingNext(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { _, err := sub.Next(context.Background()); ended <- err }()
 	sub.Close()
-	if err := <-ended; err == nil || err == io.EOF {
+	if err := <-ended; err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("Next after Close: %v", err)
 	}
 }
@@ -183,7 +183,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	if err := stale.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := localapi.Dial(socket).Ask(t.Context()); err != localapi.ErrNotRunning {
+	if _, err := localapi.Dial(socket).Ask(t.Context()); !errors.Is(err, localapi.ErrNotRunning) {
 		t.Errorf("a stale socket gives %v", err)
 	}
 	l, err := localapi.Listen(socket)
@@ -193,7 +193,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := localapi.Dial(socket).Ask(t.Context()); err != localapi.ErrNotRunning {
+	if _, err := localapi.Dial(socket).Ask(t.Context()); !errors.Is(err, localapi.ErrNotRunning) {
 		t.Errorf("no socket gives %v", err)
 	}
 	if err := os.WriteFile(socket, []byte("precious"), 0o600); err != nil {

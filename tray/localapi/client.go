@@ -213,6 +213,7 @@ func (r *remote) Next(ctx context.Context) (chat.Event, error) {
 
 func (r *remote) next() (chat.Event, error) {
 	if r.body == nil {
+		//nolint:bodyclose // Close does it: the stream lives as long as the subscription
 		response, err := r.client.request(r.ctx, "GET", "/v1/events?role="+url.QueryEscape(string(r.role)), nil)
 		if err != nil {
 			return chat.Event{}, err

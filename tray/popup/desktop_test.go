@@ -110,7 +110,7 @@ func startPopup(t *testing.T, d *desktoptest.Desktop, setup childSetup, env ...s
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
-		<-p.exited
+		_ = <-p.exited
 	})
 	return p
 }
