@@ -11,6 +11,7 @@ import (
 	"earshot/icons"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
+	"earshot/tray/sessionbus"
 )
 
 const watcher = "org.kde.StatusNotifierWatcher"
@@ -21,7 +22,7 @@ const watcherWait = 10 * time.Second
 
 // available says whether there is a session bus, over which trays work.
 func available() bool {
-	conn, err := dbus.ConnectSessionBus()
+	conn, err := sessionbus.Connect(context.Background())
 	if err != nil {
 		return false
 	}
@@ -31,7 +32,7 @@ func available() bool {
 // watchTray says so if no panel takes tray icons. systray itself registers when
 // one comes later.
 func watchTray(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Options) {
-	conn, err := dbus.ConnectSessionBus(dbus.WithContext(ctx))
+	conn, err := sessionbus.Connect(ctx)
 	if err != nil {
 		opts.Log.Warn("the session bus can't be watched", "error", err)
 		return

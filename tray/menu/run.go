@@ -35,6 +35,12 @@ func Run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Opti
 	defer running.Wait()
 	running.Go(func() { watchTray(ctx, engine, p, opts) })
 
+	if runtime.GOOS != "windows" {
+		// Before the icon is registered: the panel knows it by its title, and
+		// would take it for another one after each start.
+		systray.SetTitle("Earshot")
+		setIcon(false, 0)
+	}
 	ready := make(chan struct{})
 	board := &board{engine: engine, p: p, log: opts.Log}
 	running.Go(func() {
@@ -67,12 +73,12 @@ func missing(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts 
 // systemTray is the desktop's tray. Its pool of items is made once.
 type systemTray struct {
 	items   [slots]*systray.MenuItem
+	visible [slots]bool
 	clicked chan int
 }
 
 func newSystemTray(ctx context.Context) *systemTray {
 	t := &systemTray{clicked: make(chan int)}
-	t.setIcon(false, 0)
 	for slot := range t.items {
 		item := systray.AddMenuItem(" ", "")
 		item.Hide()
@@ -103,7 +109,9 @@ func newSystemTray(ctx context.Context) *systemTray {
 	return t
 }
 
-func (t *systemTray) setIcon(online bool, unread int) {
+func (t *systemTray) setIcon(online bool, unread int) { setIcon(online, unread) }
+
+func setIcon(online bool, unread int) {
 	if runtime.GOOS == "windows" {
 		systray.SetIcon(icons.TrayICO(panel(), online, unread))
 		return
@@ -112,23 +120,30 @@ func (t *systemTray) setIcon(online bool, unread int) {
 }
 
 func (t *systemTray) setTooltip(text string) {
-	systray.SetTitle("Earshot")
 	systray.SetTooltip(text)
 }
 
 func (t *systemTray) setRow(slot int, title string, enabled bool) {
+	// Each of these calls makes the panel read the menu anew, so only what
+	// differs is called.
 	item := t.items[slot]
 	if title == "" {
 		item.Hide()
+		t.visible[slot] = false
 		return
 	}
-	item.SetTitle(escape(title))
-	if enabled {
-		item.Enable()
-	} else {
-		item.Disable()
+	if enabled == item.Disabled() {
+		if enabled {
+			item.Enable()
+		} else {
+			item.Disable()
+		}
 	}
-	item.Show()
+	item.SetTitle(escape(title))
+	if !t.visible[slot] {
+		item.Show()
+		t.visible[slot] = true
+	}
 }
 
 func (t *systemTray) clicks() <-chan int { return t.clicked }

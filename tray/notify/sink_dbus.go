@@ -12,6 +12,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"earshot/tray/i18n"
+	"earshot/tray/sessionbus"
 )
 
 const (
@@ -49,7 +50,7 @@ type bus struct {
 type ask func()
 
 func newDBus(ctx context.Context, p *i18n.Printer) (*bus, error) {
-	conn, err := dbus.ConnectSessionBus(dbus.WithContext(ctx))
+	conn, err := sessionbus.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
