@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"earshot/tray/chat"
@@ -130,4 +131,38 @@ func (k *client) status(t *testing.T) chat.Status {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// Started from a menu without a terminal, the client says on the desktop what
+// it needs.
+func TestFirstStartWithoutServer(t *testing.T) {
+	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	first := exec.Command(earshot, "--profile", filepath.Join(d.Home, "profile"))
+	first.Env = d.Env()
+	if out, err := first.CombinedOutput(); err == nil {
+		t.Fatalf("without a coordinator it started: %s", out)
+	}
+	d.Await("the notification", func() bool { return d.Bubbles() == 1 })
+	d.Screenshot("e2e-first-start")
+	if bubbles := d.CloseBubbles(); !strings.Contains(bubbles[0].Body, "--server") {
+		t.Errorf("it says %+v", bubbles)
+	}
+}
+
+// The popup process killed, the next click opens another.
+func TestPopupKilled(t *testing.T) {
+	c := startCoordinator(t)
+	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	ann := startTray(t, c, d, "Ann")
+	bo := startClient(t, c, "Bo", "auto")
+	ann.waitOnline(t, bo.name, true)
+	for _, text := range []string{"before", "after"} {
+		ann.must(t, "compose", bo.name)
+		window := d.AwaitWindow(bo.name)
+		d.Type(text)
+		d.Key("Return")
+		bo.waitMessage(t, ann.name, text)
+		d.Run("xkill", "-id", window)
+		d.Await("the window's end", func() bool { return len(d.Windows(bo.name)) == 0 })
+	}
 }

@@ -22,7 +22,11 @@ import (
 )
 
 // start is the command that runs the client, in the tray unless --headless.
-func (c *command) start() error {
+func (c *command) start() (err error) {
+	if !c.opts.headless && hasDesktop() {
+		// Whoever starts it from a menu or at login sees no terminal.
+		defer func() { tell(err) }()
+	}
 	lock, err := c.profile.Lock()
 	if errors.Is(err, profile.ErrInUse) {
 		return c.second()

@@ -21,6 +21,13 @@ func (c *command) needDesktop() error {
 	return errors.New(c.p.T("CliNoDesktop"))
 }
 
+// tell shows why the client did not start, or ended, as a notification.
+func tell(err error) {
+	if err != nil {
+		_ = notify.Say(err.Error()) // it is printed too
+	}
+}
+
 // tray shows the icon and the notifications until ctx ends. It runs on the
 // main goroutine.
 func (c *command) tray(ctx context.Context, engine localapi.Engine, log *slog.Logger) error {
