@@ -3,6 +3,8 @@
 SHELL       := /bin/bash
 VERSION     ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo 0.1.0-$$(git rev-parse --short HEAD 2>/dev/null || echo unknown))
 LDFLAGS     := -s -w -X main.version=$(VERSION)
+# On Windows the client is a program for the desktop: no console window opens with it.
+GUI         := $(if $(filter windows,$(shell go env GOOS)), -H windowsgui)
 PLATFORMS   := linux/amd64 linux/arm64 windows/amd64 darwin/arm64
 TOOL        := go tool -modfile=.ci/tools.mod
 BENCHTIME   ?= 1s
@@ -17,7 +19,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## both programs, into bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./svc/earshotd ./tray/earshot
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./svc/earshotd
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)$(GUI)' -o bin/ ./tray/earshot
 
 run: build ## the main job on real processes: coordinator, you, and somebody who answers
 	@CGO_ENABLED=0 go build -trimpath -o bin/.demo ./tray/demo && exec bin/.demo -bin bin

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -183,8 +184,14 @@ func (w *Wine) makePrefix() {
 	w.must(os.Rename(making, w.prefix))
 }
 
-// Path is a file of this machine as a program under wine names it.
-func Path(file string) string { return `Z:` + strings.ReplaceAll(file, "/", `\`) }
+// Path is a file of this machine as a program under wine names it. What is no
+// absolute path, like the name of one of Windows' own programs, stays so.
+func Path(file string) string {
+	if !filepath.IsAbs(file) {
+		return file
+	}
+	return `Z:` + strings.ReplaceAll(file, "/", `\`)
+}
 
 // end ends every process under wine and waits for it.
 func (w *Wine) end() {
@@ -199,13 +206,14 @@ func (w *Wine) end() {
 	}
 }
 
-// Build builds a package of the module for wine and returns the program's
-// path. It is the program that is shipped but for one thing: Go's sockets
+// Build builds a package of the module for wine, with these flags of go build,
+// and returns the program's path. It is the program that is shipped but for one thing: Go's sockets
 // ignore that wine has no SIO_UDP_NETRESET.
-func (w *Wine) Build(pkg string) string {
+func (w *Wine) Build(pkg string, flags ...string) string {
 	w.t.Helper()
 	out := filepath.Join(w.work, filepath.Base(pkg)+".exe")
-	command := exec.CommandContext(w.t.Context(), "go", "build", "-overlay", w.overlay(), "-o", out, pkg)
+	args := slices.Concat([]string{"build", "-overlay", w.overlay(), "-o", out}, flags, []string{pkg})
+	command := exec.CommandContext(w.t.Context(), "go", args...)
 	command.Dir = ModuleRoot(w.t)
 	command.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
 	if text, err := command.CombinedOutput(); err != nil {

@@ -66,37 +66,42 @@ type verb struct {
 	min, max int // words; max below 0 is any number
 	flags    string
 	bare     bool // needs no profile
+	prints   bool // is for a terminal, to whose end and Ctrl+C it belongs
 }
 
 func verbs() map[string]verb {
 	return map[string]verb{
 		"run":       {run: (*command).start, flags: "headless"},
-		"roster":    {run: (*command).roster, flags: "json"},
-		"send":      {run: (*command).send, min: 1, max: -1, flags: "everyone"},
-		"watch":     {run: (*command).watch, flags: "json"},
-		"compose":   {run: (*command).compose, max: 1},
-		"history":   {run: (*command).history, max: 1, flags: "json limit"},
-		"status":    {run: (*command).status, flags: "json"},
-		"quit":      {run: (*command).quit},
-		"autostart": {run: (*command).autostart, min: 1, max: 1},
+		"roster":    {run: (*command).roster, flags: "json", prints: true},
+		"send":      {run: (*command).send, min: 1, max: -1, flags: "everyone", prints: true},
+		"watch":     {run: (*command).watch, flags: "json", prints: true},
+		"compose":   {run: (*command).compose, max: 1, prints: true},
+		"history":   {run: (*command).history, max: 1, flags: "json limit", prints: true},
+		"status":    {run: (*command).status, flags: "json", prints: true},
+		"quit":      {run: (*command).quit, prints: true},
+		"autostart": {run: (*command).autostart, min: 1, max: 1, prints: true},
 		"popup":     {run: (*command).popup, max: 1}, // started by the engine
-		"version":   {run: (*command).version, bare: true},
-		"help":      {run: (*command).help, max: -1, bare: true},
+		"version":   {run: (*command).version, bare: true, prints: true},
+		"help":      {run: (*command).help, max: -1, bare: true, prints: true},
 	}
 }
 
 func (c *command) run(args []string) int {
 	c.p = i18n.New("auto")
 	err := c.dispatch(args)
-	var usage usageError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitDone
-	case errors.As(err, &usage):
+	}
+	c.openConsole() // unless the command has
+	var usage usageError
+	if errors.As(err, &usage) {
 		fmt.Fprintf(c.errOut, "earshot: %s\n%s\n", usage, c.p.T("CliSeeHelp"))
+		c.alert(string(usage))
 		return exitUsage
 	}
-	fmt.Fprintf(c.errOut, "earshot: %s\n", c.explain(err))
+	sentence := c.explain(err)
+	fmt.Fprintf(c.errOut, "earshot: %s\n", sentence)
+	c.alert(sentence)
 	return exitFailed
 }
 
@@ -109,6 +114,7 @@ func (c *command) dispatch(args []string) error {
 		return err
 	}
 	if c.opts.help {
+		c.openConsole()
 		return c.help()
 	}
 	name := "run"
@@ -123,6 +129,9 @@ func (c *command) dispatch(args []string) error {
 		return err
 	}
 	c.opts.words = words
+	if v.prints || c.opts.headless {
+		c.openConsole()
+	}
 	if v.bare {
 		return v.run(c)
 	}

@@ -51,6 +51,7 @@ func (c *command) startPopup(ctx context.Context, peer string) error {
 	cmd.Stderr = &limited{buffer: &said, room: 64 << 10}
 	cmd.Cancel = func() error { return nil }
 	cmd.WaitDelay = popupGrace
+	withoutConsole(cmd)
 	err = cmd.Run()
 	if err == nil {
 		return nil

@@ -34,8 +34,9 @@ func TestWineClient(t *testing.T) {
 	server := startCoordinator(t)
 	bob := startNative(t, server, "bob")
 
-	exe := w.Build("./tray/earshot")
+	exe := w.Build("./tray/earshot", "-ldflags", "-H windowsgui -X main.version=1.2.3")
 	dir := t.TempDir()
+	redirected(t, w, exe, dir)
 	profile := bed.Path(dir)
 	t.Cleanup(func() {
 		if text, err := os.ReadFile(filepath.Join(dir, "earshot.log")); t.Failed() {
@@ -72,6 +73,19 @@ func TestWineClient(t *testing.T) {
 	w.Run(exe, "quit", "--profile", profile)
 	w.Await("the client logged out", 20*time.Second, func() bool {
 		return leftRoster.MatchString(bob("roster"))
+	})
+}
+
+// redirected has the program, which is one for the desktop and has no console,
+// print into a file of a shell, in an argument of which it stands without
+// spaces.
+func redirected(t *testing.T, w *bed.Wine, exe, dir string) {
+	t.Helper()
+	out := filepath.Join(dir, "version")
+	w.Run("cmd", "/c", bed.Path(exe)+" version > "+bed.Path(out))
+	w.Await("the version is in the shell's file", 20*time.Second, func() bool {
+		text, err := os.ReadFile(out)
+		return err == nil && strings.TrimSpace(string(text)) == "earshot 1.2.3"
 	})
 }
 
