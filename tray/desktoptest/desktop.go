@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"earshot/installer/bed"
 )
 
 // Patience bounds every wait for a foreign process.
@@ -66,7 +68,7 @@ type Desktop struct {
 // program for it is skipped, or fails where CI is true.
 func Start(t testing.TB, opts Options) *Desktop {
 	t.Helper()
-	need(t, opts.programs()...)
+	bed.Need(t, opts.programs()...)
 	d := &Desktop{t: t, dir: shortTempDir(t)}
 	t.Cleanup(d.end)
 	d.Home, d.Runtime = filepath.Join(d.dir, "home"), filepath.Join(d.dir, "run")
