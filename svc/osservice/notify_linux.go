@@ -24,7 +24,7 @@ func Serve(ctx context.Context, run func(ctx context.Context, ready func()) erro
 		notify("READY=1")
 		if interval := watchdog(); interval > 0 {
 			fed = make(chan struct{})
-			go func() { defer close(fed); feed(ctx, interval/2, healthy) }()
+			go func() { defer close(fed); feed(ctx, interval/3, healthy) }()
 		}
 	})
 	cancel()

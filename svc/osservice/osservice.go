@@ -46,9 +46,12 @@ const (
 type State struct {
 	Installed bool
 	Running   bool
-	PID       int       // 0 if it does not run or the system doesn't tell
-	Since     time.Time // when it came into this state; zero if the system doesn't tell
-	Detail    string    // the service manager's own word, such as "failed"
+	// Busy says that it neither runs nor rests: it starts, stops, or waits to
+	// be started again after a failure.
+	Busy   bool
+	PID    int       // 0 if it does not run or the system doesn't tell
+	Since  time.Time // when it came into this state; zero if the system doesn't tell
+	Detail string    // the service manager's own word, such as "failed"
 }
 
 // String is a sentence.
@@ -98,7 +101,7 @@ func Start() error {
 
 // Stop stops the service and returns when it has ended.
 func Stop() error {
-	return control("stop", stopLimit, func(s State) bool { return !s.Running })
+	return control("stop", stopLimit, func(s State) bool { return !s.Running && !s.Busy })
 }
 
 // Restart stops the service if it runs, and starts it.
@@ -119,7 +122,7 @@ func Uninstall() error {
 	if !state.Installed {
 		return ErrNotInstalled
 	}
-	if state.Running {
+	if state.Running || state.Busy {
 		if err := Stop(); err != nil {
 			return err
 		}

@@ -95,6 +95,7 @@ func Status() (State, error) {
 		s.Running = status.State == svc.Running
 		s.PID = int(status.ProcessId)
 		if status.State == svc.StartPending || status.State == svc.StopPending {
+			s.Busy = true
 			s.Detail = "changing"
 		}
 		return err

@@ -54,11 +54,14 @@ func supported() error {
 	return nil
 }
 
+// aside is where a unit waits while its successor is written.
+const aside = unitFile + ".old"
+
 // install writes the unit anew and enables it. The library refuses where a unit
 // is, be it of an earlier version or an empty one left by an interrupted
 // installation, so the old one steps aside and comes back if the new one fails.
+// Interrupted in between, the next install finishes it.
 func install(s service.Service) error {
-	aside := unitFile + ".old"
 	old := true
 	if err := os.Rename(unitFile, aside); errors.Is(err, fs.ErrNotExist) {
 		old = false
@@ -73,10 +76,10 @@ func install(s service.Service) error {
 		_ = systemctl("daemon-reload")
 		return fmt.Errorf("%w: the service could not be installed: %w", ErrService, err)
 	}
-	if old {
-		_ = os.Remove(aside)
+	if err := syncFile(unitFile); err != nil {
+		return err
 	}
-	return syncFile(unitFile)
+	return removeIfThere(aside)
 }
 
 // syncFile sees to it that a power cut does not leave an empty file.
@@ -89,12 +92,19 @@ func syncFile(name string) error {
 	return f.Sync()
 }
 
+func removeIfThere(file string) error {
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrService, err)
+	}
+	return nil
+}
+
 func uninstall() error {
 	if err := systemctl("disable", Name+".service"); err != nil {
 		return err
 	}
-	if err := os.Remove(unitFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", ErrService, err)
+	if err := errors.Join(removeIfThere(unitFile), removeIfThere(aside)); err != nil {
+		return err
 	}
 	if err := systemctl("daemon-reload"); err != nil {
 		return err
@@ -138,6 +148,7 @@ func parseShow(out string) State {
 		s.PID, _ = strconv.Atoi(properties["MainPID"])
 		since = properties["ActiveEnterTimestamp"]
 	case "activating", "deactivating", "reloading":
+		s.Busy = true
 		s.Detail = properties["ActiveState"] + ", " + properties["SubState"]
 	}
 	if seconds, err := strconv.ParseInt(strings.TrimPrefix(since, "@"), 10, 64); err == nil && seconds > 0 {
