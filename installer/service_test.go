@@ -73,6 +73,8 @@ func TestService(t *testing.T) {
 	b.does("earshotd", "start")
 	b.eventually("it answers after its empty unit was mended", answers)
 
+	t.Run("port taken", func(t *testing.T) { portTaken(t, b) })
+
 	t.Log(b.does("earshotd", "uninstall"))
 	if answers() {
 		t.Error("it answers after uninstall")
@@ -87,6 +89,27 @@ func TestService(t *testing.T) {
 		}
 	}
 	b.does("bash", "-c", "! ls /etc/systemd/system/earshotd* /etc/systemd/system/*/earshotd*")
+}
+
+// portTaken has another program take the port: starting fails with a sentence,
+// and a stop ends the attempts.
+func portTaken(t *testing.T, b *box) {
+	b.does("earshotd", "stop")
+	b.does("systemd-run", "--quiet", "--collect", "--unit=squatter", "nc", "-klu", "13277")
+	b.eventually("the port is taken", func() bool {
+		out, err := b.run("ss", "-Hlun", "sport = :13277")
+		return err == nil && out != ""
+	})
+	t.Log(b.fails("earshotd", "start"))
+	b.does("earshotd", "stop")
+	if out, _ := b.run("systemctl", "is-active", "earshotd"); out != "inactive" && out != "failed" {
+		t.Errorf("after stop the service is %s", out)
+	}
+	if out := b.does("journalctl", "-u", "earshotd", "--no-pager"); !strings.Contains(out, "another program has UDP port 13277") {
+		t.Errorf("the journal does not say what is wrong:\n%s", out)
+	}
+	b.does("systemctl", "stop", "squatter")
+	b.does("earshotd", "start")
 }
 
 // servesPeople logs two clients in, and sends a message from one to the other.

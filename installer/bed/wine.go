@@ -223,32 +223,44 @@ func (w *Wine) Build(pkg string, flags ...string) string {
 }
 
 // netReset is what Go does to each UDP socket and wine refuses. If Go changes
-// it, this test bed has to follow.
+// it, this test bed has to follow. oldDelete is where os.RemoveAll asks a
+// Windows before 10 in the older way; wine says in another word that it is one.
 const (
 	netReset = "err = syscall.WSAIoctl(fd.pfd.Sysfd, windows.SIO_UDP_NETRESET," +
 		" (*byte)(unsafe.Pointer(&flag)), size, nil, 0, &ret, nil, 0)\n\t\tif err != nil {"
 	netResetIgnored = "err = syscall.WSAIoctl(fd.pfd.Sysfd, windows.SIO_UDP_NETRESET," +
 		" (*byte)(unsafe.Pointer(&flag)), size, nil, 0, &ret, nil, 0)\n\t\tif false && err != nil {"
+	oldDelete   = "case STATUS_INVALID_INFO_CLASS,"
+	olderDelete = "case NTStatus(0xC0000002), STATUS_INVALID_INFO_CLASS," // STATUS_NOT_IMPLEMENTED
 )
 
 // overlay writes the file for go build's -overlay.
 func (w *Wine) overlay() string {
 	w.t.Helper()
-	root, err := exec.Command("go", "env", "GOROOT").Output()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
 	w.must(err)
-	file := filepath.Join(strings.TrimSpace(string(root)), "src/net/fd_windows.go")
-	text, err := os.ReadFile(file)
-	w.must(err)
-	if n := bytes.Count(text, []byte(netReset)); n != 1 {
-		w.t.Fatalf("%s has the call for SIO_UDP_NETRESET %d times in the known form, not once: wine's overlay must be adapted to this Go", file, n)
-	}
-	changed := filepath.Join(w.work, "fd_windows.go")
-	w.must(os.WriteFile(changed, bytes.Replace(text, []byte(netReset), []byte(netResetIgnored), 1), 0o644))
-	plan, err := json.Marshal(map[string]any{"Replace": map[string]string{file: changed}})
+	root := filepath.Join(strings.TrimSpace(string(out)), "src")
+	plan, err := json.Marshal(map[string]any{"Replace": map[string]string{
+		filepath.Join(root, "net/fd_windows.go"):                      w.patched(root, "net/fd_windows.go", netReset, netResetIgnored),
+		filepath.Join(root, "internal/syscall/windows/at_windows.go"): w.patched(root, "internal/syscall/windows/at_windows.go", oldDelete, olderDelete),
+	}})
 	w.must(err)
 	path := filepath.Join(w.work, "overlay.json")
 	w.must(os.WriteFile(path, plan, 0o644))
 	return path
+}
+
+// patched writes a file of Go's with old replaced by new, and returns its path.
+func (w *Wine) patched(root, name, old, new string) string {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	w.must(err)
+	if n := bytes.Count(text, []byte(old)); n != 1 {
+		w.t.Fatalf("%s has %q %d times, not once: wine's overlay must be adapted to this Go", name, old, n)
+	}
+	changed := filepath.Join(w.work, filepath.Base(name))
+	w.must(os.WriteFile(changed, bytes.Replace(text, []byte(old), []byte(new), 1), 0o644))
+	return changed
 }
 
 // Start starts a program on the wine desktop, which comes up with it, and
