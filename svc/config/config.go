@@ -95,7 +95,7 @@ func Load(file string, getenv func(string) string) (Config, error) {
 	if file != "" {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return c, fmt.Errorf("%w: %s can't be read: %w", ErrConfig, file, err)
+			return c, fmt.Errorf("%w: %s can't be read: %w", ErrConfig, file, cause(err))
 		}
 		if err := c.parse(file, string(text)); err != nil {
 			return c, err
@@ -114,7 +114,7 @@ func (c *Config) parse(file, text string) error {
 	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		first := unknown.Errors[0]
 		line, _ := first.Position()
-		return fmt.Errorf("%w: %s, line %d: there is no key %q; the example file lists all keys",
+		return fmt.Errorf("%w: %s, line %d: there is no key %q; `earshotd example` prints all keys",
 			ErrConfig, file, line, strings.Join(first.Key(), "."))
 	}
 	if wrong, ok := errors.AsType[*toml.DecodeError](err); ok {
@@ -287,7 +287,16 @@ func (c Config) PrepareData() error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w: the data directory %s can't be written; name another one with --data: %w", ErrConfig, c.Data, err)
+		return fmt.Errorf("%w: the data directory %s can't be written; name another one with --data (%w)", ErrConfig, c.Data, cause(err))
 	}
 	return nil
+}
+
+// cause is err without the operation and the path that the text around it
+// names.
+func cause(err error) error {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
+		return path.Err
+	}
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"earshot/svc/config"
+	"earshot/svc/coordinator"
 	"earshot/svc/osservice"
 )
 
@@ -18,6 +19,7 @@ var commands map[string]func(args []string, stdout io.Writer) error
 func init() {
 	commands = map[string]func([]string, io.Writer) error{
 		"run": runCommand, "check": check, "install": install, "example": example,
+		"version":   printVersion,
 		"start":     verb(osservice.Start, "earshotd has started."),
 		"stop":      verb(osservice.Stop, "earshotd has stopped."),
 		"restart":   verb(osservice.Restart, "earshotd has restarted."),
@@ -46,9 +48,9 @@ func parse(name string, args []string) (parsed, error) {
 	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			return parsed{}, fmt.Errorf("%w: see `earshotd help`", errUsage)
+			return parsed{}, errHelp
 		}
-		return parsed{}, fmt.Errorf("%w: %s: %w", errUsage, name, err)
+		return parsed{}, fmt.Errorf("%w: %s does not understand this: %w", errUsage, name, err)
 	}
 	if flags.NArg() > 0 {
 		return parsed{}, fmt.Errorf("%w: %s takes flags only, and %q is none", errUsage, name, flags.Arg(0))
@@ -79,13 +81,17 @@ func parse(name string, args []string) (parsed, error) {
 
 // validate checks what can be checked without opening anything.
 func (p parsed) validate() error {
-	if _, err := p.Coordinator(); err != nil {
+	c, err := p.Coordinator()
+	if err != nil {
+		return err
+	}
+	if _, err := coordinator.New(c); err != nil { // it starts nothing
 		return err
 	}
 	if _, err := p.Metrics(); err != nil {
 		return err
 	}
-	_, err := p.Level()
+	_, err = p.Level()
 	return err
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -102,7 +103,7 @@ func listenMetrics(cfg config.Config, log *slog.Logger) (net.Listener, error) {
 		log.Warn("health and metrics are not served: another program has their port", "address", at)
 		return nil, nil
 	}
-	return nil, errors.New("health and metrics can't be served on " + at.String() + ": another program may have the port; name another one with --metrics-listen, or off")
+	return nil, fmt.Errorf("%w: health and metrics can't be served on %v; name another address with --metrics-listen, or off (%w)", config.ErrConfig, at, err)
 }
 
 func serveMetrics(ctx context.Context, l net.Listener, coord *coordinator.Coordinator, registry *prometheus.Registry, log *slog.Logger) {

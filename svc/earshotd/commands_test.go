@@ -1,0 +1,83 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestUsageErrors(t *testing.T) {
+	for _, args := range [][]string{
+		{}, {"serve"}, {"run", "--lisen", ":1"}, {"run", "now"}, {"run", "--listen"}, {"check", "x"},
+		{"status", "x"}, {"start", "x"}, {"example", "x"}, {"version", "x"},
+	} {
+		o := try(t, nil, args...)
+		o.complains(t, exitUsage)
+		if !strings.Contains(o.stderr, "earshotd help") {
+			t.Errorf("%q: it does not say where help is:\n%s", args, o.stderr)
+		}
+	}
+}
+
+func TestMistakesInTheFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "earshotd.toml")
+	for text, parts := range map[string][]string{
+		"\nlisen = ':1'\n":                  {"line 2", "lisen"},
+		"listen = ':1\n":                    {"line 1"},
+		"log_level = 'loud'\n":              {"log_level", "debug"},
+		"listen = ':65534'\n":               {"65534", "65533"},
+		"listen = '203.0.113.7'\n":          {"203.0.113.7"},
+		"metrics_listen = '1.2.3.4:80'\n":   {"metrics_listen", "loopback"},
+		"[limits]\nmax_users = -1\n":        {"limits.max_users", "-1"},
+		"trusted_networks = ['10.0.0.1']":   {"trusted_networks"},
+		"listen = 'no host.invalid:1000'\n": {"no host.invalid"},
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		try(t, nil, "run", "--config", file, "--data", t.TempDir(), "--log-level", "").complains(t, exitFailed, parts...)
+	}
+	try(t, nil, "check", "--config", file+".missing").complains(t, exitFailed, file+".missing")
+}
+
+// What example prints is a configuration.
+func TestExample(t *testing.T) {
+	o := try(t, nil, "example")
+	file := filepath.Join(t.TempDir(), "earshotd.toml")
+	if err := os.WriteFile(file, []byte(o.stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o := try(t, nil, "check", "--config", file, "--data", t.TempDir()); o.code != exitDone || !strings.Contains(o.stdout, "13277") || o.stderr != "" {
+		t.Errorf("check says %+v", o)
+	}
+}
+
+func TestVersionAndHelp(t *testing.T) {
+	for _, name := range []string{"version", "--version"} {
+		if o := try(t, nil, name); o != (outcome{0, "earshotd 1.2.3-test\n", ""}) {
+			t.Errorf("%s: %+v", name, o)
+		}
+	}
+	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}, {"run", "--help"}, {"help", "run"}} {
+		o := try(t, nil, args...)
+		if o.code != exitDone || o.stderr != "" {
+			t.Errorf("%q: %+v", args, o)
+		}
+		for name := range commands {
+			if !strings.Contains(o.stdout, "earshotd "+name) {
+				t.Errorf("%q does not explain %s", args, name)
+			}
+		}
+	}
+}
+
+// Where systemd does not run, the commands for the service say so.
+func TestNoServiceManager(t *testing.T) {
+	if _, err := os.Stat("/run/systemd/system"); err == nil {
+		return // installer's tests see the commands there
+	}
+	for _, name := range []string{"install", "start", "stop", "restart", "status", "uninstall"} {
+		try(t, nil, name).complains(t, exitFailed, "systemd does not run here", "earshotd run")
+	}
+}
