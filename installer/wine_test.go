@@ -12,8 +12,8 @@ import (
 // and their locks, named pipes, the registry, and the database on them.
 //
 // It proves that this code does on wine's kernel what it does on Linux'. It
-// does not prove access rights, which wine hardly has, nor that a file outlives
-// a power cut.
+// does not prove access rights, which wine hardly has, that a pipe's name can't
+// be taken twice, which wine allows, nor that a file outlives a power cut.
 func TestWineUnits(t *testing.T) {
 	w := bed.NewWine(t)
 	for _, pkg := range []string{"tray/profile", "tray/store", "tray/localapi", "tray/client", "tray/autostart"} {
