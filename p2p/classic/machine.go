@@ -59,8 +59,7 @@ type machine struct {
 	// connected says that Connected was reported and Disconnected was not. It
 	// stays set while a login is repeated to see whether the coordinator lives.
 	connected bool
-	ours      bool      // the coordinator has sent alive
-	heard     time.Time // from the coordinator, last
+	ours      bool // the coordinator has sent alive
 	roster    roster
 	early     []classic.Message // deltas that came before the list
 }

@@ -237,19 +237,24 @@ func (t *Transport) dropHeld() {
 
 // Chats are limited by source, so that a flood costs neither disk nor sight.
 const (
-	chatsPerSecond = 50
-	chatBurst      = 500 // a text of 64 KiB is about a hundred datagrams in UTF-16LE
+	// Everyone behind one address shares these, as on a terminal server. A
+	// sender of ours stays below them, see sendRate.
+	chatsPerSecond = 200
+	chatBurst      = 1000
 	maxSources     = 4096
 )
 
 // rates limits by source address. Its memory is bounded: when it is full it
 // starts anew.
 type rates struct {
+	rate    rate.Limit // of each source
 	mu      sync.Mutex
 	sources map[netip.Addr]*rate.Limiter
 }
 
-func newRates() *rates { return &rates{sources: make(map[netip.Addr]*rate.Limiter)} }
+func newRates() *rates {
+	return &rates{rate: chatsPerSecond, sources: make(map[netip.Addr]*rate.Limiter)}
+}
 
 func (r *rates) allow(source netip.Addr, now time.Time) bool {
 	r.mu.Lock()
@@ -259,7 +264,7 @@ func (r *rates) allow(source netip.Addr, now time.Time) bool {
 		if len(r.sources) >= maxSources {
 			clear(r.sources)
 		}
-		limiter = rate.NewLimiter(chatsPerSecond, chatBurst)
+		limiter = rate.NewLimiter(r.rate, chatBurst)
 		r.sources[source] = limiter
 	}
 	return limiter.AllowN(now, 1)

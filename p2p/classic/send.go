@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"earshot/p2p"
 	"earshot/protocol/classic"
 	"earshot/protocol/hostnet"
@@ -28,6 +30,10 @@ const (
 	// them: some systems give a socket no more than 200 kB.
 	burst      = 16
 	burstPause = 5 * time.Millisecond
+	// A row of messages leaves no faster than its receiver is willing to take,
+	// for what that drops, nobody hears of.
+	sendRate  = 150 // datagrams a second
+	sendBurst = 128 // at once: a socket buffer may hold no more small ones
 )
 
 // clock is the time field of a chat, as .NET's ToLongTimeString writes it.
@@ -58,7 +64,8 @@ func (t *Transport) SendToAll(ctx context.Context, text string) error {
 // that was written to lately. One mutex guards the table, each outlet has one
 // for its order.
 type outlets struct {
-	net hostnet.Net
+	net  hostnet.Net
+	rate rate.Limit // of each outlet
 
 	mu     sync.Mutex
 	closed bool
@@ -68,12 +75,13 @@ type outlets struct {
 type outlet struct {
 	mu      sync.Mutex // held while a message is written
 	conn    net.Conn
+	pace    *rate.Limiter
 	checked time.Time // when a wait for a refusal last brought none
 	used    time.Time // guarded by outlets.mu
 }
 
 func newOutlets(n hostnet.Net) *outlets {
-	return &outlets{net: n, to: make(map[netip.AddrPort]*outlet)}
+	return &outlets{net: n, rate: sendRate, to: make(map[netip.AddrPort]*outlet)}
 }
 
 // send writes the datagrams of one message in order.
@@ -93,6 +101,9 @@ func (o *outlets) send(ctx context.Context, to netip.AddrPort, datagrams [][]byt
 				pause.Stop()
 				return ctx.Err()
 			}
+		}
+		if err := out.pace.Wait(ctx); err != nil {
+			return err
 		}
 		if err := out.write(d); err != nil {
 			return sendError(to, err)
@@ -154,7 +165,7 @@ func (o *outlets) get(ctx context.Context, to netip.AddrPort) (*outlet, error) {
 		if err != nil {
 			return nil, sendError(to, err)
 		}
-		out = &outlet{conn: conn}
+		out = &outlet{conn: conn, pace: rate.NewLimiter(o.rate, sendBurst)}
 		o.to[to] = out
 	}
 	out.used = now

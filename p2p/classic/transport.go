@@ -85,7 +85,7 @@ func New(cfg Config) (*Transport, error) {
 	return &Transport{
 		cfg: cfg, host: host, port: port, log: cfg.Log,
 		machine: newMachine(cfg.Name, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))),
-		events:  make(chan any, 256),
+		events:  make(chan any, eventQueue),
 		peers:   newPeers(), outlets: newOutlets(cfg.Net), rates: newRates(),
 	}, nil
 }
@@ -254,6 +254,9 @@ func (t *Transport) listen(ctx context.Context, local netip.Addr) (netip.AddrPor
 }
 
 const (
+	// eventQueue holds what arrives while an event is stored: disks are slow
+	// at times, and a socket's buffer is small.
+	eventQueue    = 4096
 	openTimeout   = 10 * time.Second
 	receiveBuffer = 1 << 20
 )
