@@ -177,15 +177,6 @@ func (c Config) Coordinator() (coordinator.Config, error) {
 		}
 		out.TrustedNetworks = append(out.TrustedNetworks, prefix.Masked())
 	}
-	for key, value := range map[string]int{
-		"max_users": c.Limits.MaxUsers, "max_users_per_address": c.Limits.MaxUsersPerAddress,
-		"logins_per_second": c.Limits.LoginsPerSecond, "datagrams_per_second": c.Limits.DatagramsPerSecond,
-		"group_messages_per_second": c.Limits.GroupMessagesPerSecond,
-	} {
-		if value <= 0 {
-			return out, fmt.Errorf("%w: %s is %d; write a number above 0", ErrConfig, key, value)
-		}
-	}
 	// What is left to say belongs to the coordinator.
 	if _, err := coordinator.New(out); err != nil {
 		return out, fmt.Errorf("%w: %s", ErrConfig, strings.TrimPrefix(err.Error(), coordinator.ErrConfig.Error()+": "))
@@ -203,8 +194,8 @@ func (l Limits) check() error {
 		{"logins_per_second", l.LoginsPerSecond}, {"datagrams_per_second", l.DatagramsPerSecond},
 		{"group_messages_per_second", l.GroupMessagesPerSecond},
 	} {
-		if limit.value < 0 {
-			return fmt.Errorf("%w: limits.%s is %d; write a positive number, or 0 for the default", ErrConfig, limit.key, limit.value)
+		if limit.value <= 0 {
+			return fmt.Errorf("%w: limits.%s is %d; write a number above 0", ErrConfig, limit.key, limit.value)
 		}
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"earshot/svc/config"
-	"earshot/svc/coordinator"
 	"earshot/svc/osservice"
 )
 
@@ -81,17 +80,13 @@ func parse(name string, args []string) (parsed, error) {
 
 // validate checks what can be checked without opening anything.
 func (p parsed) validate() error {
-	c, err := p.Coordinator()
-	if err != nil {
-		return err
-	}
-	if _, err := coordinator.New(c); err != nil { // it starts nothing
+	if _, err := p.Coordinator(); err != nil {
 		return err
 	}
 	if _, err := p.Metrics(); err != nil {
 		return err
 	}
-	_, err = p.Level()
+	_, err := p.Level()
 	return err
 }
 

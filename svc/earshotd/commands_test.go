@@ -23,15 +23,15 @@ func TestUsageErrors(t *testing.T) {
 func TestMistakesInTheFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "earshotd.toml")
 	for text, parts := range map[string][]string{
-		"\nlisen = ':1'\n":                  {"line 2", "lisen"},
-		"listen = ':1\n":                    {"line 1"},
-		"log_level = 'loud'\n":              {"log_level", "debug"},
-		"listen = ':65534'\n":               {"65534", "65533"},
-		"listen = '203.0.113.7'\n":          {"203.0.113.7"},
-		"metrics_listen = '1.2.3.4:80'\n":   {"metrics_listen", "loopback"},
-		"[limits]\nmax_users = -1\n":        {"limits.max_users", "-1"},
-		"trusted_networks = ['10.0.0.1']":   {"trusted_networks"},
-		"listen = 'no host.invalid:1000'\n": {"no host.invalid"},
+		"\nlisen = ':1'\n":     {"line 2", "lisen"},
+		"listen = ':1\n":       {"line 1"},
+		"log_level = 'loud'\n": {"log_level", "debug"},
+		"listen = ':65534'\n":  {"65534", "65533"},
+		"listen = '203.0.113.7'\nmetrics_listen = 'off'": {"203.0.113.7"},
+		"metrics_listen = '1.2.3.4:80'\n":                {"metrics_listen", "loopback"},
+		"[limits]\nmax_users = -1\n":                     {"limits.max_users", "-1"},
+		"trusted_networks = ['10.0.0.1']":                {"trusted_networks"},
+		"listen = 'no host.invalid:1000'\n":              {"no host.invalid"},
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

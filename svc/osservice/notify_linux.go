@@ -24,7 +24,7 @@ func Serve(ctx context.Context, run func(ctx context.Context, ready func()) erro
 		notify("READY=1")
 		if interval := watchdog(); interval > 0 {
 			fed = make(chan struct{})
-			go func() { defer close(fed); feed(ctx, interval/3, healthy) }()
+			go func() { defer close(fed); feed(ctx, interval/3, healthy, notify) }()
 		}
 	})
 	cancel()
@@ -44,7 +44,8 @@ func watchdog() time.Duration {
 	return time.Duration(usec) * time.Microsecond
 }
 
-func feed(ctx context.Context, every time.Duration, healthy func(context.Context) error) {
+// feed tells systemd, until ctx ends, that all is well for as long as it is.
+func feed(ctx context.Context, every time.Duration, healthy func(context.Context) error, tell func(state string)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -54,11 +55,12 @@ func feed(ctx context.Context, every time.Duration, healthy func(context.Context
 		case <-tick.C:
 		}
 		if healthy(ctx) == nil {
-			notify("WATCHDOG=1")
+			tell("WATCHDOG=1")
 		}
 	}
 }
 
+// notify sends a line to systemd, if that wants to hear any.
 func notify(state string) {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {

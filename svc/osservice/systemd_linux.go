@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -46,9 +45,14 @@ func supported() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrService, err)
 	}
+	return visible(path)
+}
+
+// visible refuses what the unit hides from the service.
+func visible(path string) error {
 	for _, hidden := range []string{"/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"} {
 		if strings.HasPrefix(path, hidden) {
-			return fmt.Errorf("%w: the service may not see %s, where this program is; move it, for example to /usr/local/bin, and install it from there", ErrService, filepath.Dir(path))
+			return fmt.Errorf("%w: the service does not see %s, for %s is hidden from it; move the file, a program to /usr/local/bin for example and a configuration to /etc, and install from there", ErrService, path, strings.TrimSuffix(hidden, "/"))
 		}
 	}
 	return nil

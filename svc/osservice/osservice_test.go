@@ -1,0 +1,25 @@
+package osservice
+
+import (
+	"testing"
+	"time"
+)
+
+func TestStateIsASentence(t *testing.T) {
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+	for _, c := range []struct {
+		state State
+		want  string
+	}{
+		{State{}, "earshotd is not installed as a service."},
+		{State{Running: true, PID: 7}, "earshotd is not installed as a service."},
+		{State{Installed: true, Running: true, PID: 7, Since: since}, "earshotd is running since 2026-01-02 03:04:05, as process 7."},
+		{State{Installed: true, Running: true, PID: 7}, "earshotd is running."},
+		{State{Installed: true, Detail: "failed"}, "earshotd is installed and not running (failed)."},
+		{State{Installed: true}, "earshotd is installed and not running."},
+	} {
+		if got := c.state.String(); got != c.want {
+			t.Errorf("%#v is %q, not %q", c.state, got, c.want)
+		}
+	}
+}
