@@ -135,14 +135,14 @@ func (t *Toolkit) Run(ctx context.Context, started func()) error {
 
 func (t *Toolkit) open() error {
 	t.instance, _, _ = getModuleHandle.Call(0)
-	// Both the arrow and the plain program's icon have this number.
-	const arrow, application = 32512, 32512
+	const arrow = 32512 // IDC_ARROW
 	cursor, _, _ := loadCursor.Call(0, arrow)
-	icon, _, _ := loadIcon.Call(0, application)
+	// They last as long as the process.
+	icon, small := appIcon(smLargeIcon), appIcon(smSmallIcon)
 	for _, name := range []string{className, doorName} {
 		class := windowClass{
 			proc: procedures().window, instance: t.instance, cursor: cursor,
-			icon: icon, background: colorWindow + 1, name: str(name),
+			icon: icon, smallIcon: small, background: colorWindow + 1, name: str(name),
 		}
 		class.size = uint32(unsafe.Sizeof(class))
 		if atom, _, err := registerClass.Call(uintptr(unsafe.Pointer(&class))); atom == 0 &&
