@@ -104,7 +104,7 @@ func (t *Transport) readLink(link net.Conn, server netip.AddrPort) {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case isUnreachable(err):
-			t.post(evUnreachable{})
+			t.unreachable(link)
 			continue
 		case err != nil:
 			continue

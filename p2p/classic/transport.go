@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -54,6 +55,8 @@ type Transport struct {
 
 	ctx     context.Context // of Run; set before any goroutine starts
 	running sync.WaitGroup  // everything that Run started
+
+	attempts int // of open, of which one runs at a time
 
 	mu       sync.Mutex
 	closed   bool           // Run is ending: nothing is opened any more
@@ -101,7 +104,8 @@ func splitServer(server string) (host string, port uint16, err error) {
 		host, portText, err = net.SplitHostPort(net.JoinHostPort(server, strconv.Itoa(DefaultPort)))
 	}
 	number, portErr := strconv.ParseUint(portText, 10, 16)
-	if err != nil || portErr != nil || host == "" || number == 0 {
+	_, notIP := netip.ParseAddr(host)
+	if err != nil || portErr != nil || host == "" || notIP != nil && strings.ContainsAny(host, ": ") || number == 0 {
 		return "", 0, fmt.Errorf("%q: %w", server, ErrServer)
 	}
 	return host, uint16(number), nil
@@ -196,7 +200,9 @@ func (t *Transport) open() any {
 	if err != nil || len(addrs) == 0 {
 		return evFailed{fmt.Errorf("%w: the name %s could not be looked up", p2p.ErrNoAnswer, t.host)}
 	}
-	server := netip.AddrPortFrom(addrs[0].Unmap(), t.port)
+	// Of several addresses each attempt takes the next.
+	server := netip.AddrPortFrom(addrs[t.attempts%len(addrs)].Unmap(), t.port)
+	t.attempts++
 	link, err := t.cfg.Net.DialPacket(ctx, server)
 	if err != nil {
 		return evFailed{fmt.Errorf("%w: there is no way to %v: %w", p2p.ErrUnreachable, server, err)}
@@ -273,8 +279,19 @@ func (t *Transport) sendToCoordinator(m classic.Message) {
 	if _, err := link.Write(t.cfg.Encoding.Append(nil, m.String())); err != nil {
 		t.log.Debug("a datagram to the coordinator was not sent", "error", err)
 		if isUnreachable(err) {
-			t.running.Go(func() { t.post(evUnreachable{}) })
+			t.running.Go(func() { t.unreachable(link) })
 		}
+	}
+}
+
+// unreachable tells that nothing listens at the coordinator's address, if that
+// was said to the socket in use and not to one that was replaced.
+func (t *Transport) unreachable(link net.Conn) {
+	t.mu.Lock()
+	current := t.link == link
+	t.mu.Unlock()
+	if current {
+		t.post(evUnreachable{})
 	}
 }
 

@@ -295,7 +295,7 @@ func TestConfig(t *testing.T) {
 	}{
 		{"host", "Ann", nil}, {"host:1", "Ann", nil}, {"::1", "Ann", nil}, {"[::1]:5", "Ann", nil}, {"10.0.0.1", "Ann", nil},
 		{"", "Ann", ErrServer}, {"host:", "Ann", ErrServer}, {"host:0", "Ann", ErrServer}, {"host:99999", "Ann", ErrServer},
-		{"host:x", "Ann", ErrServer}, {"host", "a,b", classic.ErrName}, {"host", "", classic.ErrName},
+		{"host:x", "Ann", ErrServer}, {"a:b:c:d", "Ann", ErrServer}, {"my host", "Ann", ErrServer}, {"host", "a,b", classic.ErrName}, {"host", "", classic.ErrName},
 	} {
 		_, err := New(Config{Net: hostnet.OS, Server: test.server, Name: test.name})
 		if !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
