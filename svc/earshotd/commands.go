@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"earshot/svc/config"
 	"earshot/svc/osservice"
@@ -68,14 +70,28 @@ func parse(name string, args []string) (parsed, error) {
 	}
 	flags.Visit(func(f *flag.Flag) {
 		value := f.Value.String()
-		if f.Name == "config" || f.Name == "data" { // a service starts elsewhere
-			if absolute, err := filepath.Abs(value); err == nil {
-				value = absolute
-			}
+		if f.Name == "data" { // a service starts elsewhere
+			value = absolute(value)
 		}
-		p.arguments = append(p.arguments, "--"+f.Name, value)
+		if f.Name != "config" {
+			p.arguments = append(p.arguments, "--"+f.Name, value)
+		}
 	})
+	if p.file != "" { // the environment may have named it, which a service doesn't see
+		p.file = absolute(p.file)
+		p.arguments = append(p.arguments, "--config", p.file)
+	}
 	return p, p.validate()
+}
+
+func absolute(path string) string {
+	if path == "" {
+		return ""
+	}
+	if a, err := filepath.Abs(path); err == nil {
+		return a
+	}
+	return path // the working directory is gone
 }
 
 // validate checks what can be checked without opening anything.
@@ -116,11 +132,42 @@ func install(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := osservice.Install(append([]string{"run"}, p.arguments...)); err != nil {
+	before, err := osservice.Status()
+	if err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, "earshotd is installed as a service and starts with the computer. `earshotd start` starts it now.")
-	return nil
+	if err := osservice.Install(append([]string{"run"}, p.arguments...), osservice.Needs{
+		Config: p.file, Data: p.Data, DefaultData: config.Defaults().Data,
+	}); err != nil {
+		return err
+	}
+	_, err = io.WriteString(stdout, installed(before.Running, osservice.InstallRestarts, os.Environ()))
+	return err
+}
+
+// installed says what has happened and what is left to do. restarted: this
+// system's installing starts a running service anew.
+func installed(running, restarted bool, environment []string) string {
+	text := "earshotd is installed as a service and starts with the computer. "
+	switch {
+	case running && restarted:
+		text += "It was running, and runs again with this installation.\n"
+	case running:
+		text += "It is running as it was installed before; `earshotd restart` makes the running one use this installation.\n"
+	default:
+		text += "`earshotd start` starts it now.\n"
+	}
+	var unseen []string
+	for _, e := range environment {
+		if name, value, _ := strings.Cut(e, "="); strings.HasPrefix(name, "EARSHOT_") && name != "EARSHOT_CONFIG" && value != "" {
+			unseen = append(unseen, name)
+		}
+	}
+	if len(unseen) > 0 {
+		slices.Sort(unseen)
+		text += "The service does not see this terminal's " + strings.Join(unseen, ", ") + "; write it into the configuration file.\n"
+	}
+	return text
 }
 
 func example(args []string, stdout io.Writer) error {

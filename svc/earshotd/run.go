@@ -78,13 +78,17 @@ func serve(ctx context.Context, cfg config.Config) error {
 	return osservice.Serve(ctx, run, coord.Healthy)
 }
 
-// newLog is text for a person at a terminal, and JSON for everything else.
 func newLog(level slog.Level) *slog.Logger {
+	return logTo(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())), level)
+}
+
+// logTo is text for a person at a terminal, and JSON for everything else.
+func logTo(w io.Writer, terminal bool, level slog.Level) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.New(slog.NewTextHandler(os.Stderr, options))
+	if terminal {
+		return slog.New(slog.NewTextHandler(w, options))
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	return slog.New(slog.NewJSONHandler(w, options))
 }
 
 // listenMetrics opens the port for health and metrics; nil if they are off. The

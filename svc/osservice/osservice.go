@@ -80,11 +80,24 @@ func config(arguments []string) *service.Config {
 	}
 }
 
+// Needs are the files that a service is to use. Empty ones are not needed.
+type Needs struct {
+	// Config is the configuration's absolute path.
+	Config string
+	// Data is the data directory, and DefaultData the one it would be if
+	// nobody had said.
+	Data, DefaultData string
+}
+
 // Install registers the service to start with the system, with a command line
 // of arguments. On one that is installed it brings the registration up to
-// date, and leaves it running or stopped as it was.
-func Install(arguments []string) error {
+// date, and leaves it running or stopped as it was. It refuses what the
+// service could not use.
+func Install(arguments []string, needs Needs) error {
 	if err := supported(); err != nil {
+		return err
+	}
+	if err := prepare(needs); err != nil {
 		return err
 	}
 	s, err := service.New(program{}, config(arguments))

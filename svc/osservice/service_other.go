@@ -17,7 +17,12 @@ const (
 
 func options() service.KeyValue { return nil }
 
+// InstallRestarts says that Install starts a running service anew.
+const InstallRestarts = false
+
 func supported() error { return nil }
+
+func prepare(Needs) error { return nil }
 
 func install(s service.Service) error {
 	if err := s.Install(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/kardianos/service"
@@ -25,7 +26,33 @@ func options() service.KeyValue {
 	}
 }
 
+// InstallRestarts says that Install starts a running service anew.
+const InstallRestarts = true
+
 func supported() error { return nil }
+
+// prepare makes the data directory, and lets the service's account and
+// administrators into it and nobody else.
+func prepare(needs Needs) error {
+	if err := os.MkdirAll(needs.Data, 0o700); err != nil {
+		return fmt.Errorf("%w: the data directory %s can't be made; run this in a terminal opened as administrator: %w", ErrService, needs.Data, err)
+	}
+	// Protected, so that %ProgramData%'s rights for every user end here: full
+	// access for LocalService, SYSTEM and administrators, for all that is in it.
+	rights, err := windows.SecurityDescriptorFromString("D:P(A;OICI;FA;;;LS)(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)")
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrService, err)
+	}
+	list, _, err := rights.DACL()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrService, err)
+	}
+	if err := windows.SetNamedSecurityInfo(needs.Data, windows.SE_FILE_OBJECT,
+		windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, nil, nil, list, nil); err != nil {
+		return fmt.Errorf("%w: the service's account can't be let into %s; run this in a terminal opened as administrator: %w", ErrService, needs.Data, err)
+	}
+	return nil
+}
 
 // install registers the service, or registers it anew over one that is there.
 func install(s service.Service) error {

@@ -58,6 +58,18 @@ func visible(path string) error {
 	return nil
 }
 
+// InstallRestarts says that Install starts a running service anew.
+const InstallRestarts = false
+
+// prepare refuses files that the unit's sandbox keeps from the service.
+func prepare(needs Needs) error {
+	if needs.Data != needs.DefaultData {
+		return fmt.Errorf("%w: the service can write only its own directory, %s, so its data can't be in %s; leave --data (or the file's data) out",
+			ErrService, needs.DefaultData, needs.Data)
+	}
+	return visible(needs.Config)
+}
+
 // aside is where a unit waits while its successor is written.
 const aside = unitFile + ".old"
 

@@ -124,3 +124,21 @@ func TestSupported(t *testing.T) {
 		}
 	}
 }
+
+// A file that the service could not use is refused before anything changes.
+func TestPrepare(t *testing.T) {
+	for _, c := range []struct {
+		needs Needs
+		want  string
+	}{
+		{Needs{}, ""},
+		{Needs{Config: "/etc/earshotd.toml", Data: "/var/lib/earshotd", DefaultData: "/var/lib/earshotd"}, ""},
+		{Needs{Config: "/home/ann/earshotd.toml"}, "/home/ann/earshotd.toml"},
+		{Needs{Data: "/srv/earshot", DefaultData: "/var/lib/earshotd"}, "/srv/earshot"},
+	} {
+		err := prepare(c.needs)
+		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, ErrService) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v", c.needs, err)
+		}
+	}
+}
