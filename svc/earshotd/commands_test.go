@@ -69,6 +69,11 @@ func TestVersionAndHelp(t *testing.T) {
 				t.Errorf("%q does not explain %s", args, name)
 			}
 		}
+		for line := range strings.Lines(o.stdout) {
+			if len(line) > 80 {
+				t.Errorf("this line is too long for a terminal: %s", line)
+			}
+		}
 	}
 }
 

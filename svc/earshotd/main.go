@@ -30,25 +30,6 @@ var errUsage = errors.New("usage")
 // errHelp is a command line that asks for help.
 var errHelp = errors.New("help wanted")
 
-const usage = `earshotd, the coordinator of Earshot: it knows who is online and introduces people to each other.
-
-  earshotd run        run in the foreground, until Ctrl-C or SIGTERM
-  earshotd check      say whether the configuration is right
-  earshotd install    make it a service of the system, started with the computer
-  earshotd start      start the service        earshotd stop       stop it
-  earshotd restart    stop and start it        earshotd status     say how it is
-  earshotd uninstall  stop and remove the service; its data stays
-  earshotd version    print the version
-  earshotd example    print a configuration with every key explained
-
-Flags of run, check and install, over the environment and the file:
-  --listen HOST:PORT       where clients log in; :13277 if left out (lists on the next two TCP ports)
-  --data DIR               where it keeps its data
-  --config FILE            a TOML file; EARSHOT_CONFIG names one too
-  --metrics-listen ADDR    a loopback address for /healthz and /metrics, or off
-  --log-level LEVEL        debug, info, warn or error
-`
-
 func main() {
 	os.Exit(realMain(os.Args[1:], os.Stdout, os.Stderr))
 }

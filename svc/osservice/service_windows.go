@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/kardianos/service"
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc"
+	"golang.org/x/sys/windows/svc/eventlog"
 	"golang.org/x/sys/windows/svc/mgr"
 )
 
@@ -141,16 +143,23 @@ func Serve(ctx context.Context, run func(ctx context.Context, ready func()) erro
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ended := make(chan error, 1)
+	// result is set before ended is closed.
+	ended := make(chan struct{})
 	var result error
+	ready := make(chan struct{})
 	s, err := service.New(program{
 		start: func() error {
-			ready := make(chan struct{})
-			go func() { ended <- run(ctx, func() { close(ready) }) }()
+			go func() {
+				defer close(ended)
+				result = run(ctx, sync.OnceFunc(func() { close(ready) }))
+				if ctx.Err() == nil {
+					reportEnd(ready, result)
+				}
+			}()
 			select {
 			case <-ready:
 				return nil
-			case result = <-ended:
+			case <-ended:
 				return result
 			case <-time.After(startLimit):
 				return ErrTimeout
@@ -159,7 +168,7 @@ func Serve(ctx context.Context, run func(ctx context.Context, ready func()) erro
 		stop: func() error {
 			cancel()
 			select {
-			case result = <-ended:
+			case <-ended:
 				return result
 			case <-time.After(stopLimit):
 				return ErrTimeout
@@ -173,6 +182,22 @@ func Serve(ctx context.Context, run func(ctx context.Context, ready func()) erro
 		return fmt.Errorf("%w: %w", ErrService, err)
 	}
 	return result
+}
+
+// reportEnd tells the event log, for a service has no terminal, why the
+// coordinator ended though nobody asked it to. If it had been ready, the
+// process ends here: Windows would go on showing a service that serves nobody,
+// and takes an end without a word for the crash after which to start anew.
+func reportEnd(ready <-chan struct{}, why error) {
+	if log, err := eventlog.Open(Name); err == nil {
+		_ = log.Error(1, fmt.Sprintf("The coordinator has ended: %v", why))
+		_ = log.Close()
+	}
+	select {
+	case <-ready:
+		os.Exit(1)
+	default:
+	}
 }
 
 // IsService says whether the service manager started this process.

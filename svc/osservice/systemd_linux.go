@@ -67,7 +67,17 @@ func prepare(needs Needs) error {
 		return fmt.Errorf("%w: the service can write only its own directory, %s, so its data can't be in %s; leave --data (or the file's data) out",
 			ErrService, needs.DefaultData, needs.Data)
 	}
-	return visible(needs.Config)
+	if needs.Config == "" {
+		return nil
+	}
+	if err := visible(needs.Config); err != nil {
+		return err
+	}
+	// The service's account is made when it starts, so it is nobody's group.
+	if info, err := os.Stat(needs.Config); err == nil && info.Mode().Perm()&0o004 == 0 {
+		return fmt.Errorf("%w: the service's account may not read %s; `chmod o+r` lets it", ErrService, needs.Config)
+	}
+	return nil
 }
 
 // aside is where a unit waits while its successor is written.

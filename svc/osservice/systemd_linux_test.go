@@ -132,6 +132,8 @@ func TestPrepare(t *testing.T) {
 		want  string
 	}{
 		{Needs{}, ""},
+		{Needs{Config: "/etc/passwd"}, ""},
+		{Needs{Config: "/etc/shadow"}, "chmod o+r"},
 		{Needs{Config: "/etc/earshotd.toml", Data: "/var/lib/earshotd", DefaultData: "/var/lib/earshotd"}, ""},
 		{Needs{Config: "/home/ann/earshotd.toml"}, "/home/ann/earshotd.toml"},
 		{Needs{Data: "/srv/earshot", DefaultData: "/var/lib/earshotd"}, "/srv/earshot"},
