@@ -7,9 +7,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -334,6 +336,25 @@ func (w *Wine) Shot(name string) string {
 	}
 	return file
 }
+
+// Pixel is the colour of a place on the desktop, as #RRGGBB.
+func (w *Wine) Pixel(x, y int) string {
+	w.t.Helper()
+	command := exec.CommandContext(w.t.Context(), "import", "-window", "root",
+		"-crop", fmt.Sprintf("1x1+%d+%d", x, y), "-depth", "8", "txt:-")
+	command.Env = w.environment(w.prefix)
+	out, err := command.Output()
+	if err != nil {
+		w.t.Fatalf("import: %v", err)
+	}
+	color := pixelColor.FindString(string(out))
+	if color == "" {
+		w.t.Fatalf("import printed no pixel: %s", out)
+	}
+	return color
+}
+
+var pixelColor = regexp.MustCompile(`#[0-9A-F]{6}\b`)
 
 // Await polls until what is true. Wine is a foreign process: nothing tells of
 // its events.

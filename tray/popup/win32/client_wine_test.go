@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,9 +23,9 @@ import (
 
 // TestWineClient runs the whole client under wine beside a native one: both on
 // the roster of a native earshotd, over real sockets of the loopback. The
-// command line reaches the background process through its named pipe, and the
-// popup that it opens sends a message, which arrives in the native client's
-// history.
+// command line reaches the background process through its named pipe. A name in
+// the menu of the tray's icon is clicked, and the popup that opens sends a
+// message, which arrives in the native client's history.
 //
 // The program is built with an overlay of Go's net package (see bed.Wine), and
 // wine is no Windows: this does not prove the pipe's access rights, toasts,
@@ -57,12 +58,12 @@ func TestWineClient(t *testing.T) {
 			return err == nil && strings.Contains(string(text), "bob")
 		})
 	})
-	bob("send", "王小明", "are you there?")
-	w.Run(exe, "compose", "bob", "--profile", profile)
+	clickInMenu(w)
 	w.Await("the popup is shown", 30*time.Second, func() bool {
 		out, err := w.X("search", "--onlyvisible", "--name", "^bob – Earshot$")
 		return err == nil && out != ""
 	})
+	bob("send", "王小明", "are you there?")
 	w.Do("type", "--delay", "30", "hello from Windows")
 	w.Do("key", "Return")
 	w.Await("the message arrived", 10*time.Second, func() bool {
@@ -74,6 +75,31 @@ func TestWineClient(t *testing.T) {
 	w.Await("the client logged out", 20*time.Second, func() bool {
 		return leftRoster.MatchString(bob("roster"))
 	})
+}
+
+// clickInMenu opens the menu of the icon in the tray and chooses the only
+// person in it. The places are those in the corner of the desktop of bed.Wine:
+// wine draws the taskbar and the menu without windows that could be looked for.
+func clickInMenu(w *bed.Wine) {
+	const (
+		menuX, menuY = 990, 545 // within the menu, free of text
+		markX, markY = 906, 579 // the black mark before the name
+	)
+	w.Await("the menu has the person", 20*time.Second, func() bool {
+		w.Do("mousemove", "990", "640", "click", "1")
+		w.Await("the menu opens", 5*time.Second, func() bool { return w.Pixel(menuX, menuY) == "#FFFFFF" })
+		if w.Pixel(markX, markY) == "#000000" {
+			return true
+		}
+		// It was opened before the roster was drawn, which comes once a second.
+		w.Do("key", "Escape")
+		w.Await("the menu closes", 5*time.Second, func() bool { return w.Pixel(menuX, menuY) != "#FFFFFF" })
+		return false
+	})
+	w.Do("mousemove", strconv.Itoa(markX+12), strconv.Itoa(markY)) // and off the icon, whose tooltip is in the way
+	w.Await("the row is marked", 5*time.Second, func() bool { return w.Pixel(menuX, markY) != "#FFFFFF" })
+	w.Shot("wine-menu")
+	w.Do("click", "1")
 }
 
 // redirected has the program, which is one for the desktop and has no console,
