@@ -34,6 +34,8 @@ type board struct {
 	log    *slog.Logger
 
 	shown   [slots]row
+	before  [slots]row // what was shown until drawn
+	drawn   time.Time
 	icon    struct{ online, set bool }
 	unread  int
 	tooltip string
@@ -110,12 +112,21 @@ func (b *board) draw() {
 			b.tray.setRow(slot, row.title, row.kind != nothing)
 		}
 	}
-	b.shown = want
+	b.before, b.shown, b.drawn = b.shown, want, time.Now()
 }
 
-// click does what the row says that is shown in the slot.
+// aimTime is how long a person who clicks has been looking at what is clicked.
+const aimTime = 400 * time.Millisecond
+
+// click does what the row says that the person saw in the slot: if the menu has
+// changed under the pointer a moment ago, that is what was there before, so
+// that nobody writes to the wrong one.
 func (b *board) click(ctx context.Context, slot int) (quitChosen bool) {
-	switch row := b.shown[slot]; row.kind {
+	row := b.shown[slot]
+	if time.Since(b.drawn) < aimTime && b.before[slot].kind != nothing {
+		row = b.before[slot]
+	}
+	switch row.kind {
 	case compose:
 		if err := b.engine.Compose(ctx, row.peer); err != nil {
 			b.log.Error("the popup did not open", "error", err)

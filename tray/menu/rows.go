@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/rivo/uniseg"
 
@@ -134,11 +135,11 @@ func unreadOf(people []chat.Person) int {
 	return n
 }
 
-// shorten cuts text to a width in columns, between characters, and takes what
-// would break the line out of it.
+// shorten cuts text to a width in columns, between characters, and takes out of
+// it what would break the line, or turn its direction and so feign another name.
 func shorten(text string, width int) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r

@@ -1,0 +1,245 @@
+//go:build !windows && !darwin
+
+package menu
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"earshot/tray/chat"
+	"earshot/tray/localapi"
+)
+
+// office is an engine with a roster in the test's hand.
+type office struct {
+	localapi.Engine // what a menu has no business with panics
+
+	mu       sync.Mutex
+	status   chat.Status
+	roster   []chat.Person
+	composed []string
+	quits    int
+	events   chan chat.Event
+}
+
+func newOffice(names ...string) *office {
+	o := &office{status: chat.Status{Connection: chat.Online, Name: "me"}, events: make(chan chat.Event, 64)}
+	for _, name := range names {
+		o.roster = append(o.roster, chat.Person{Name: name, Online: true})
+	}
+	return o
+}
+
+func (o *office) Status() chat.Status {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.status
+}
+
+func (o *office) Roster() []chat.Person {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.roster)
+}
+
+func (o *office) Compose(_ context.Context, peer string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.composed = append(o.composed, peer)
+	return nil
+}
+
+func (o *office) Quit() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.quits++
+}
+
+func (o *office) Subscribe(localapi.Role) localapi.Subscription { return (*stream)(o) }
+
+type stream office
+
+func (s *stream) Next(ctx context.Context) (chat.Event, error) {
+	select {
+	case e, open := <-s.events:
+		if !open {
+			return chat.Event{}, io.EOF
+		}
+		return e, nil
+	case <-ctx.Done():
+		return chat.Event{}, ctx.Err()
+	}
+}
+
+func (s *stream) Close() {}
+
+// change alters the roster and tells of it.
+func (o *office) change(f func()) {
+	o.mu.Lock()
+	f()
+	o.mu.Unlock()
+	o.events <- chat.Event{Type: chat.EventPerson}
+}
+
+// slate is a tray that remembers.
+type slate struct {
+	titles  [slots]string
+	enabled [slots]bool
+	sets    int         // of rows
+	batches []time.Time // when rows were set
+	icons   []string
+	clicked chan int
+}
+
+func (s *slate) setIcon(online bool, unread int) {
+	s.icons = append(s.icons, fmt.Sprint(online, unread))
+}
+func (s *slate) setTooltip(string) {}
+func (s *slate) setRow(slot int, title string, enabled bool) {
+	s.titles[slot], s.enabled[slot] = title, enabled
+	s.sets++
+	if now := time.Now(); len(s.batches) == 0 || s.batches[len(s.batches)-1] != now {
+		s.batches = append(s.batches, now)
+	}
+}
+func (s *slate) clicks() <-chan int { return s.clicked }
+
+// onBoard runs a board over an office in fake time.
+func onBoard(t *testing.T, o *office, f func(t *testing.T, s *slate)) {
+	synctest.Test(t, func(t *testing.T) {
+		o.events = make(chan chat.Event, 64)
+		s := &slate{clicked: make(chan int)}
+		b := &board{engine: o, p: english, tray: s, log: slog.New(slog.DiscardHandler)}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); b.run(ctx) }()
+		defer func() { cancel(); <-done }()
+		synctest.Wait()
+		f(t, s)
+	})
+}
+
+// rest lets time pass, and everything that is due happen.
+func rest(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestFirstChangeAtOnceTheRestInBatches(t *testing.T) {
+	o := newOffice("a", "b")
+	onBoard(t, o, func(t *testing.T, s *slate) {
+		if s.titles[slotPeople] != "● a" || s.titles[slotPeople+1] != "● b" || !s.enabled[slotPeople] || s.enabled[slotSelf] {
+			t.Fatalf("%q", s.titles)
+		}
+		rest(time.Hour)
+		s.sets, s.batches = 0, nil
+		began := time.Now()
+		for i := range 500 { // fifty a second, for ten seconds
+			o.change(func() { o.roster[1].Unread = i + 1 })
+			if i == 0 {
+				synctest.Wait()
+				if s.sets == 0 {
+					t.Error("the first change after a rest waits")
+				}
+			}
+			rest(20 * time.Millisecond)
+		}
+		rest(time.Second)
+		if len(s.batches) > 11 {
+			t.Errorf("%d batches in %v", len(s.batches), time.Since(began))
+		}
+		if s.titles[slotPeople] != "● b (500)" {
+			t.Errorf("in the end the menu says %q", s.titles[slotPeople])
+		}
+		// The two people changed places once; after that only one row changes.
+		if s.sets > len(s.batches)+1 {
+			t.Errorf("%d rows were set in %d batches", s.sets, len(s.batches))
+		}
+	})
+}
+
+func TestIconFollowsUnread(t *testing.T) {
+	o := newOffice("a")
+	onBoard(t, o, func(t *testing.T, s *slate) {
+		for _, unread := range []int{1, 2, 0} {
+			o.change(func() { o.status.Unread = unread })
+			rest(time.Second)
+		}
+		o.change(func() { o.status.Connection = chat.Offline })
+		rest(time.Second)
+		want := []string{"true 0", "true 1", "true 2", "true 0", "false 0"}
+		if !slices.Equal(s.icons, want) {
+			t.Errorf("the icon was %q, not %q", s.icons, want)
+		}
+	})
+}
+
+func TestClickMeansWhatWasSeen(t *testing.T) {
+	o := newOffice("a", "b")
+	onBoard(t, o, func(t *testing.T, s *slate) {
+		rest(time.Minute)
+		s.clicked <- slotPeople
+		o.change(func() { o.roster[1].Unread = 1 }) // b moves up
+		synctest.Wait()
+		rest(aimTime / 2)
+		s.clicked <- slotPeople // still aimed at a
+		rest(aimTime)
+		s.clicked <- slotPeople
+		s.clicked <- slotFind
+		s.clicked <- slotSelf
+		synctest.Wait()
+		if want := []string{"a", "a", "b", ""}; !slices.Equal(o.composed, want) {
+			t.Errorf("opened %q, not %q", o.composed, want)
+		}
+		s.clicked <- slotQuit
+		synctest.Wait()
+		if o.quits != 1 {
+			t.Errorf("told to quit %d times", o.quits)
+		}
+	})
+}
+
+func TestEngineEnds(t *testing.T) {
+	o := newOffice("a")
+	onBoard(t, o, func(t *testing.T, _ *slate) {
+		close(o.events)
+		synctest.Wait() // the board ends by itself, or its goroutines would be found
+	})
+}
+
+func TestEscape(t *testing.T) {
+	if got := escape("a_b"); got != "a__b" {
+		t.Errorf("%q", got)
+	}
+}
+
+// BenchmarkMenu is a change in an office of two thousand, beside the sorting
+// that it takes at the least.
+func BenchmarkMenu(b *testing.B) {
+	var names []string
+	for i := range 2000 {
+		names = append(names, fmt.Sprintf("person %d", i))
+	}
+	o := newOffice(names...)
+	b.Run("floor", func(b *testing.B) {
+		for b.Loop() {
+			order(o.Roster())
+		}
+	})
+	b.Run("draw", func(b *testing.B) {
+		board := &board{engine: o, p: english, tray: &slate{}, log: slog.New(slog.DiscardHandler)}
+		i := 0
+		for b.Loop() {
+			i++
+			o.roster[i%2000].Unread ^= 1
+			board.draw()
+		}
+	})
+}
