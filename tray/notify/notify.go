@@ -84,6 +84,8 @@ func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop s
 		}
 		if next := policy.next(); !next.IsZero() {
 			timer.Reset(time.Until(next))
+		} else {
+			timer.Stop()
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rivo/uniseg"
 
@@ -40,6 +41,14 @@ type note struct {
 const (
 	keyCame = "came"
 	keyLeft = "left"
+)
+
+// texts are the messages that tell of one, two and more people.
+type texts struct{ one, two, many string }
+
+var (
+	cameTexts = texts{"NotifyCameOne", "NotifyCameTwo", "NotifyCameMany"}
+	leftTexts = texts{"NotifyLeftOne", "NotifyLeftTwo", "NotifyLeftMany"}
 )
 
 func keyOf(peer string) string { return "message:" + peer }
@@ -138,10 +147,10 @@ func (q *policy) due(now time.Time) (notes []note) {
 	}
 	slices.SortFunc(notes, func(a, b note) int { return strings.Compare(a.key, b.key) })
 	if names := q.came.take(now); len(names) > 0 {
-		notes = append(notes, q.people(keyCame, "NotifyCame", names))
+		notes = append(notes, q.people(keyCame, cameTexts, names))
 	}
 	if names := q.left.take(now); len(names) > 0 {
-		notes = append(notes, q.people(keyLeft, "NotifyLeft", names))
+		notes = append(notes, q.people(keyLeft, leftTexts, names))
 	}
 	return notes
 }
@@ -158,16 +167,16 @@ func (q *policy) message(m chat.Message) note {
 }
 
 // people tells of one, of two, or of two and how many others.
-func (q *policy) people(key, id string, names []string) note {
+func (q *policy) people(key string, say texts, names []string) note {
 	n := note{key: key, title: "Earshot"}
 	switch others := len(names) - named; {
 	case len(names) == 1:
-		n.body = q.p.T(id+"One", "Name", names[0])
+		n.body = q.p.T(say.one, "Name", names[0])
 		n.peer = names[0]
 	case others == 0:
-		n.body = q.p.T(id+"Two", "First", names[0], "Second", names[1])
+		n.body = q.p.T(say.two, "First", names[0], "Second", names[1])
 	default:
-		n.body = q.p.T(id+"Many", "First", names[0], "Second", names[1], "Count", others)
+		n.body = q.p.T(say.many, "First", names[0], "Second", names[1], "Count", others)
 	}
 	n.body = clean(n.body, maxPreview)
 	return n
@@ -180,7 +189,7 @@ func clean(text string, most int) string {
 		if r == '\n' || r == '\t' {
 			return ' '
 		}
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return -1
 		}
 		return r
@@ -199,45 +208,48 @@ func clean(text string, most int) string {
 }
 
 // changes collects people for one notification, in the order of their coming
-// or going.
+// or going. Everyone has waited for wait when it is told, or came in while the
+// first one waited for the burst to end.
 type changes struct {
-	wait  time.Duration
-	names []string
-	first time.Time // when the oldest of them is due
+	wait    time.Duration
+	waiting []change
+}
+
+type change struct {
+	name string
+	due  time.Time
 }
 
 func (c *changes) add(name string, now time.Time) {
-	if slices.Contains(c.names, name) {
-		return
-	}
-	if len(c.names) == 0 {
-		c.first = now.Add(c.wait)
-	}
-	c.names = append(c.names, name)
+	c.cancel(name)
+	c.waiting = append(c.waiting, change{name, now.Add(c.wait)})
 }
 
 // cancel takes a person out, and says whether that was in.
 func (c *changes) cancel(name string) bool {
-	i := slices.Index(c.names, name)
+	i := slices.IndexFunc(c.waiting, func(w change) bool { return w.name == name })
 	if i < 0 {
 		return false
 	}
-	c.names = slices.Delete(c.names, i, i+1)
+	c.waiting = slices.Delete(c.waiting, i, i+1)
 	return true
 }
 
 func (c *changes) due() time.Time {
-	if len(c.names) == 0 {
+	if len(c.waiting) == 0 {
 		return time.Time{}
 	}
-	return c.first
+	return c.waiting[0].due
 }
 
-func (c *changes) take(now time.Time) []string {
-	if len(c.names) == 0 || now.Before(c.first) {
+// take returns who is due, and who will be within the time of a burst.
+func (c *changes) take(now time.Time) (names []string) {
+	if len(c.waiting) == 0 || now.Before(c.waiting[0].due) {
 		return nil
 	}
-	names := c.names
-	c.names = nil
+	for len(c.waiting) > 0 && !now.Add(burstWait).Before(c.waiting[0].due) {
+		names = append(names, c.waiting[0].name)
+		c.waiting = c.waiting[1:]
+	}
 	return names
 }
