@@ -72,7 +72,7 @@ func (b *bench) comesOnline(entries ...classic.Entry) {
 }
 
 // disconnected checks the last action and returns its cause and wait.
-func (b *bench) disconnected(event any) (error, time.Duration) {
+func (b *bench) disconnected(event any) (time.Duration, error) {
 	b.Helper()
 	var actions []any
 	actions, b.wake = b.m.step(event, b.now)
@@ -86,7 +86,7 @@ func (b *bench) disconnected(event any) (error, time.Duration) {
 	if d.Retry != b.wake {
 		b.Errorf("told %v as the time of the next attempt, which is %v", d.Retry, b.wake)
 	}
-	return d.Cause, d.Retry.Sub(b.now)
+	return d.Retry.Sub(b.now), d.Cause
 }
 
 func TestLoginIsRepeatedFiveTimes(t *testing.T) {
@@ -97,7 +97,7 @@ func TestLoginIsRepeatedFiveTimes(t *testing.T) {
 		b.sleeps(wait*time.Millisecond, login, why)
 	}
 	b.now = b.now.Add(giveUp)
-	if cause, _ := b.disconnected(evWake{}); !errors.Is(cause, p2p.ErrNoAnswer) {
+	if _, cause := b.disconnected(evWake{}); !errors.Is(cause, p2p.ErrNoAnswer) {
 		t.Errorf("the cause is %v", cause)
 	}
 }
@@ -106,7 +106,7 @@ func TestBackoffDoublesAndIsJittered(t *testing.T) {
 	b := newBench(t)
 	for limit := firstBackoff; ; limit = min(2*limit, lastBackoff) {
 		b.opens()
-		_, wait := b.disconnected(evUnreachable{})
+		wait, _ := b.disconnected(evUnreachable{})
 		if wait < limit/2 || wait > limit {
 			t.Errorf("waits %v, not between %v and %v", wait, limit/2, limit)
 		}
@@ -116,7 +116,7 @@ func TestBackoffDoublesAndIsJittered(t *testing.T) {
 		}
 	}
 	b.comesOnline()
-	if _, wait := b.disconnected(evUnreachable{}); wait > firstBackoff {
+	if wait, _ := b.disconnected(evUnreachable{}); wait > firstBackoff {
 		t.Errorf("waits %v after a login", wait)
 	}
 }
@@ -150,7 +150,7 @@ func TestSilentCoordinatorIsAsked(t *testing.T) {
 	b.m.step(evList{nil}, b.now)
 	b.happens(evMessage{probe, testServer}, doSend{probe})
 	b.sleeps(aliveLimit, login)
-	if cause, _ := b.disconnected(evUnreachable{}); !errors.Is(cause, p2p.ErrUnreachable) {
+	if _, cause := b.disconnected(evUnreachable{}); !errors.Is(cause, p2p.ErrUnreachable) {
 		t.Errorf("the cause is %v", cause)
 	}
 }
@@ -162,13 +162,15 @@ func TestForeignCoordinatorIsPinged(t *testing.T) {
 	for range 3 {
 		b.sleeps(pingEvery, doSend{classic.Alive{Name: "me", Endpoint: testSelf}})
 	}
-	b.disconnected(evUnreachable{})
+	if _, cause := b.disconnected(evUnreachable{}); !errors.Is(cause, p2p.ErrUnreachable) {
+		t.Errorf("the cause is %v", cause)
+	}
 }
 
 func TestRefusal(t *testing.T) {
 	b := newBench(t)
 	b.opens()
-	cause, wait := b.disconnected(evMessage{classic.Refused{Reason: "This name is taken."}, testServer})
+	wait, cause := b.disconnected(evMessage{classic.Refused{Reason: "This name is taken."}, testServer})
 	if !errors.Is(cause, p2p.ErrRefused) || cause.Error() != "This name is taken." || wait != refusedRetry {
 		t.Errorf("%v, next attempt in %v", cause, wait)
 	}
@@ -194,5 +196,7 @@ func TestOutOfTurn(t *testing.T) {
 	} {
 		b.happens(e)
 	}
-	b.disconnected(evMessage{classic.Logout{Name: "me", Endpoint: testSelf}, testServer})
+	if _, cause := b.disconnected(evMessage{classic.Logout{Name: "me", Endpoint: testSelf}, testServer}); !errors.Is(cause, p2p.ErrUnreachable) {
+		t.Errorf("the cause is %v", cause)
+	}
 }

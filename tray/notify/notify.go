@@ -46,15 +46,10 @@ func Run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Opti
 func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop sink, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	events := make(chan chat.Event)
-	followed := make(chan error, 1)
-	go func() { followed <- follow(ctx, engine, events) }()
-	done := false
-	defer func() {
-		cancel()
-		if !done {
-			<-followed
-		}
-	}()
+	followed := make(chan struct{})
+	var followErr error // once followed is closed
+	go func() { defer close(followed); followErr = follow(ctx, engine, events) }()
+	defer func() { cancel(); <-followed }()
 
 	policy := newPolicy(p)
 	timer := time.NewTimer(time.Hour)
@@ -63,9 +58,8 @@ func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop s
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-followed:
-			done = true
-			return err
+		case <-followed:
+			return followErr
 		case e := <-events:
 			for _, key := range policy.event(e, time.Now()) {
 				desktop.withdraw(key)

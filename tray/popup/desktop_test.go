@@ -110,7 +110,8 @@ func startPopup(t *testing.T, d *desktoptest.Desktop, setup childSetup, env ...s
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
-		_ = <-p.exited
+		for range p.exited { // until it is closed
+		}
 	})
 	return p
 }
