@@ -1,4 +1,5 @@
 // Package installer tests the programs as they are installed: the coordinator
 // as a service of a really booted systemd, in a container of its own
-// (systemd-box.sh). Package bed below it finds what such tests need.
+// (systemd-box.sh), and as one of Windows under wine. Package bed below it finds
+// what such tests need.
 package installer
