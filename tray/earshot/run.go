@@ -65,6 +65,7 @@ func (c *command) second() error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
+		allowForeground()
 		err := c.client.Compose(ctx, "")
 		if !errors.Is(err, localapi.ErrNotRunning) {
 			return err

@@ -81,6 +81,7 @@ func (c *command) compose() error {
 	if len(c.opts.words) > 0 {
 		peer = c.opts.words[0]
 	}
+	allowForeground()
 	return c.client.Compose(c.ctx, peer)
 }
 

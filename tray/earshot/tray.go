@@ -40,7 +40,7 @@ func (c *command) tray(ctx context.Context, engine localapi.Engine, log *slog.Lo
 			log.Error("no notifications", "error", err)
 		}
 	})
-	err := menu.Run(ctx, engine, c.p, menu.Options{Log: log, Say: func(sentence string) {
+	err := menu.Run(ctx, clicked{engine}, c.p, menu.Options{Log: log, Say: func(sentence string) {
 		if err := notify.Say(sentence); err != nil {
 			log.Warn("a notification was not shown", "error", err)
 		}
@@ -48,4 +48,14 @@ func (c *command) tray(ctx context.Context, engine localapi.Engine, log *slog.Lo
 	cancel()
 	running.Wait()
 	return err
+}
+
+// clicked is an engine whose popup is asked for by a click, and may come to the
+// front.
+type clicked struct{ localapi.Engine }
+
+// Compose implements localapi.Engine.
+func (e clicked) Compose(ctx context.Context, peer string) error {
+	allowForeground()
+	return e.Engine.Compose(ctx, peer)
 }
