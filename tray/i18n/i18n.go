@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"sync"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"github.com/pelletier/go-toml/v2"
@@ -35,6 +36,20 @@ type Printer struct {
 // Windows, the user's interface language) decides. A language without a
 // catalogue gives English.
 func New(setting string) *Printer {
+	bundle := catalogues()
+	wanted := []string{setting}
+	if setting == "" || setting == "auto" {
+		wanted = systemLanguages()
+	}
+	tag := match(bundle.LanguageTags(), wanted)
+	return &Printer{localizer: i18n.NewLocalizer(bundle, tag.String()), tag: tag}
+}
+
+// catalogues parses every catalogue, once for the process: a bundle is only
+// read after that, from any goroutine.
+var catalogues = sync.OnceValue(load)
+
+func load() *i18n.Bundle {
 	bundle := i18n.NewBundle(language.English)
 	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
 	err := fs.WalkDir(locales, "locales", func(file string, entry fs.DirEntry, err error) error {
@@ -55,12 +70,7 @@ func New(setting string) *Printer {
 		// The catalogues are compiled in and a test loads every one of them.
 		panic(fmt.Sprintf("i18n: the catalogues are broken: %v", err))
 	}
-	wanted := []string{setting}
-	if setting == "" || setting == "auto" {
-		wanted = systemLanguages()
-	}
-	tag := match(bundle.LanguageTags(), wanted)
-	return &Printer{localizer: i18n.NewLocalizer(bundle, tag.String()), tag: tag}
+	return bundle
 }
 
 // Tag is the language of the texts.
