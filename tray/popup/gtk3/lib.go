@@ -141,6 +141,11 @@ var (
 	labelXalign     func(label ptr, x float32)
 	labelSelectable func(label ptr, selectable int32)
 	labelEllipsize  func(label ptr, mode int32)
+	labelAttributes func(label, attributes ptr)
+	attrListNew     func() ptr
+	attrListInsert  func(list, attribute ptr)
+	attrListUnref   func(list ptr)
+	attrHyphens     func(insert int32) ptr
 
 	buttonNew   func(label string) ptr
 	buttonLabel func(button ptr, label string)
@@ -267,6 +272,11 @@ var symbols = []struct {
 	{&labelText, "gtk_label_set_text"},
 	{&labelWrap, "gtk_label_set_line_wrap"},
 	{&labelWrapMode, "gtk_label_set_line_wrap_mode"},
+	{&labelAttributes, "gtk_label_set_attributes"},
+	{&attrListNew, "pango_attr_list_new"},
+	{&attrListInsert, "pango_attr_list_insert"},
+	{&attrListUnref, "pango_attr_list_unref"},
+	{&attrHyphens, "pango_attr_insert_hyphens_new"},
 	{&labelMaxChars, "gtk_label_set_max_width_chars"},
 	{&labelXalign, "gtk_label_set_xalign"},
 	{&labelSelectable, "gtk_label_set_selectable"},

@@ -147,6 +147,12 @@ func textLabel(text string, selectable bool) ptr {
 	labelWrapMode(l, wrapWordChar)
 	labelMaxChars(l, bubbleChars)
 	labelSelectable(l, flag(selectable))
+	// A hyphen in a long word would be taken for a part of it: of an address,
+	// say.
+	attributes := attrListNew()
+	attrListInsert(attributes, attrHyphens(0))
+	labelAttributes(l, attributes)
+	attrListUnref(attributes)
 	return l
 }
 
