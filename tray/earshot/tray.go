@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 
 	"earshot/tray/localapi"
@@ -21,9 +22,10 @@ func (c *command) needDesktop() error {
 	return errors.New(c.p.T("CliNoDesktop"))
 }
 
-// tell shows why the client did not start, or ended, as a notification.
+// tell shows why the client did not start, or ended, as a notification. On
+// Windows, where those vanish with the process, alert shows it.
 func tell(err error) {
-	if err != nil {
+	if err != nil && runtime.GOOS != "windows" {
 		_ = notify.Say(err.Error()) // it is printed too
 	}
 }

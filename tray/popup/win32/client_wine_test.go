@@ -77,6 +77,20 @@ func TestWineClient(t *testing.T) {
 	})
 }
 
+// TestWineStartFails has a start that can't be, without a console to print on,
+// say so in a message box. That Windows' Explorer starts programs as wine's
+// start does, without standard handles, is not proven by it.
+func TestWineStartFails(t *testing.T) {
+	w := bed.NewWine(t)
+	exe := w.Build("./tray/earshot", "-ldflags", "-H windowsgui")
+	w.Run("start", bed.Path(exe), "--profile", bed.Path(t.TempDir()), "--language", "en")
+	w.Await("the box is shown", 30*time.Second, func() bool {
+		out, err := w.X("search", "--onlyvisible", "--name", "^Earshot$")
+		return err == nil && out != ""
+	})
+	w.Shot("wine-start-fails")
+}
+
 // clickInMenu opens the menu of the icon in the tray and chooses the only
 // person in it. The places are those in the corner of the desktop of bed.Wine:
 // wine draws the taskbar and the menu without windows that could be looked for.
