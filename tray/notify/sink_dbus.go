@@ -40,6 +40,7 @@ type bus struct {
 	open    string          // the button's text
 	shown   map[string]uint32
 	peers   map[uint32]string
+	markup  *bool // whether the service reads markup; nil: not asked yet
 	signals chan *dbus.Signal
 	clicks  chan string
 	asks    chan ask
@@ -95,6 +96,7 @@ func (s *bus) signal(signal *dbus.Signal) {
 		// Another service doesn't know the old one's IDs.
 		clear(s.shown)
 		clear(s.peers)
+		s.markup = nil
 		return
 	}
 	if len(signal.Body) < 1 {
@@ -165,9 +167,18 @@ func (s *bus) actions(n note) []string {
 
 // body escapes what a service that reads markup would swallow.
 func (s *bus) body(text string) string {
-	var capabilities []string
-	err := s.conn.Object(service, object).CallWithContext(s.ctx, service+".GetCapabilities", 0).Store(&capabilities)
-	if err == nil && slices.Contains(capabilities, "body-markup") {
+	var markup *bool
+	s.do(func() { markup = s.markup })
+	if markup == nil {
+		var capabilities []string
+		if err := s.conn.Object(service, object).CallWithContext(s.ctx, service+".GetCapabilities", 0).Store(&capabilities); err != nil {
+			return text
+		}
+		reads := slices.Contains(capabilities, "body-markup")
+		markup = &reads
+		s.do(func() { s.markup = markup })
+	}
+	if *markup {
 		return html.EscapeString(text)
 	}
 	return text
