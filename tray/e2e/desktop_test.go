@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"earshot/tray/chat"
 	"earshot/tray/desktoptest"
@@ -165,4 +166,62 @@ func TestPopupKilled(t *testing.T) {
 		d.Run("xkill", "-id", window)
 		d.Await("the window's end", func() bool { return len(d.Windows(bo.name)) == 0 })
 	}
+}
+
+// The panel restarted, the icon is there again, and its menu works.
+func TestPanelRestarted(t *testing.T) {
+	c := startCoordinator(t)
+	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	ann := startTray(t, c, d, "Ann")
+	bo := startClient(t, c, "Bo", "auto")
+	ann.waitOnline(t, bo.name, true)
+	d.StopPanel()
+	d.StartPanel()
+	d.AwaitTrayIcon()
+	click(t, d, bo.name, "e2e-panel-restarted")
+	d.AwaitWindow(bo.name)
+	if items := d.TrayItems(); len(items) != 1 {
+		t.Errorf("the panel has %q", items)
+	}
+}
+
+// Quit in the menu logs out and ends the client.
+func TestQuitFromTheMenu(t *testing.T) {
+	c := startCoordinator(t)
+	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	ann := startTray(t, c, d, "Ann")
+	bo := startClient(t, c, "Bo", "auto")
+	bo.waitOnline(t, ann.name, true)
+	rows := d.OpenTrayMenu()
+	d.Click(rows[len(rows)-1])
+	bo.wait(t, "Ann's logout", isLogout(ann.name))
+	select {
+	case <-ann.exited:
+		if ann.err != nil {
+			t.Errorf("the client ended with %v", ann.err)
+		}
+	case <-time.After(patience):
+		t.Error("the client did not end")
+	}
+}
+
+// A desktop without a tray: the client says so once, and Find is there instead.
+func TestNoTray(t *testing.T) {
+	c := startCoordinator(t)
+	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	d.StopPanel()
+	ann := &client{
+		name: "Ann", profile: filepath.Join(d.Home, "profile"), server: c.addr.String(),
+		env: d.Env(), args: []string{"--name", "Ann"},
+	}
+	ann.start(t)
+	d.AwaitWindow("Earshot")
+	d.Await("the notification", func() bool { return d.Bubbles() == 1 })
+	d.Screenshot("e2e-no-tray")
+	if b := d.CloseBubbles(); !strings.Contains(b[0].Body, "no tray") {
+		t.Errorf("it says %+v", b)
+	}
+	// A panel that comes later gets the icon.
+	d.StartPanel()
+	d.AwaitTrayIcon()
 }

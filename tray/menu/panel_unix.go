@@ -4,6 +4,10 @@ package menu
 
 import (
 	"context"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -29,8 +33,8 @@ func available() bool {
 	return conn.Close() == nil
 }
 
-// watchTray says so if no panel takes tray icons. systray itself registers when
-// one comes later.
+// watchTray says so if no panel takes tray icons, and sees to it that one that
+// comes later gets ours.
 func watchTray(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Options) {
 	conn, err := sessionbus.Connect(ctx)
 	if err != nil {
@@ -47,16 +51,60 @@ func watchTray(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opt
 		return
 	}
 	var there bool
-	if err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, watcher).Store(&there); err != nil || there {
+	if err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, watcher).Store(&there); err != nil {
+		opts.Log.Warn("the session bus does not say whether there is a tray", "error", err)
+	}
+	wait := time.NewTimer(watcherWait)
+	defer wait.Stop()
+	told := there
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case signal, open := <-owners:
+			if !open {
+				return
+			}
+			if signal.Name == "org.freedesktop.DBus.NameOwnerChanged" && len(signal.Body) == 3 && signal.Body[2] != "" {
+				there = true
+				wait.Reset(registerWait)
+			}
+		case <-wait.C:
+			switch {
+			case there:
+				register(ctx, conn, opts.Log)
+			case !told:
+				told = true
+				missing(ctx, engine, p, opts)
+			}
+		}
+	}
+}
+
+// registerWait is how long systray has to register by itself at a new panel.
+const registerWait = time.Second
+
+// register announces our icon to a panel that does not have it. systray means
+// to do that itself, but stops listening at the first signal that it does not
+// expect, and the bus sends one at the start.
+func register(ctx context.Context, conn *dbus.Conn, log *slog.Logger) {
+	name := "org.kde.StatusNotifierItem-" + strconv.Itoa(os.Getpid()) + "-1" // as systray calls itself
+	var owner string
+	if err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, name).Store(&owner); err != nil {
+		log.Warn("the icon is not on the session bus", "error", err)
 		return
 	}
-	late := time.NewTimer(watcherWait)
-	defer late.Stop()
-	select {
-	case <-ctx.Done():
-	case <-owners: // a panel has come
-	case <-late.C:
-		missing(ctx, engine, p, opts)
+	panel := conn.Object(watcher, "/StatusNotifierWatcher")
+	var items []string
+	if err := panel.StoreProperty(watcher+".RegisteredStatusNotifierItems", &items); err == nil {
+		for _, item := range items {
+			if strings.HasPrefix(item, owner+"/") || item == owner || strings.HasPrefix(item, name) {
+				return
+			}
+		}
+	}
+	if err := panel.CallWithContext(ctx, watcher+".RegisterStatusNotifierItem", 0, name).Err; err != nil {
+		log.Warn("the panel does not take the icon", "error", err)
 	}
 }
 
