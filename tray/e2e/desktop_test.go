@@ -26,6 +26,18 @@ func startTray(t *testing.T, c *coordinator, d *desktoptest.Desktop, name string
 	return k
 }
 
+// startOffice is a desktop with Ann's client in its tray, and Bo's elsewhere.
+func startOffice(t *testing.T) (d *desktoptest.Desktop, ann, bo *client) {
+	t.Helper()
+	c := startCoordinator(t)
+	d = desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	ann = startTray(t, c, d, "Ann")
+	bo = startClient(t, c, "Bo", "auto")
+	ann.waitOnline(t, bo.name, true)
+	bo.waitOnline(t, ann.name, true)
+	return d, ann, bo
+}
+
 // The main job as a person does it, on two real desktops: open the tray menu,
 // click a name, type Chinese through an input method, and see the notification
 // on the other one; click that, and answer.
@@ -84,11 +96,7 @@ func click(t *testing.T, d *desktoptest.Desktop, name, shot string) {
 // A second start opens the Find popup of the first client, which finds people
 // by typing.
 func TestSecondStartOpensFind(t *testing.T) {
-	c := startCoordinator(t)
-	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
-	ann := startTray(t, c, d, "Ann")
-	bo := startClient(t, c, "Bo", "auto")
-	ann.waitOnline(t, bo.name, true)
+	d, ann, bo := startOffice(t)
 
 	second := exec.Command(earshot, "--profile", ann.profile)
 	second.Env = d.Env()
@@ -108,11 +116,7 @@ func TestSecondStartOpensFind(t *testing.T) {
 // Killed and started again, the client has its history, and the popup that was
 // open says that it has ended.
 func TestTrayKilledKeepsHistory(t *testing.T) {
-	c := startCoordinator(t)
-	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
-	ann := startTray(t, c, d, "Ann")
-	bo := startClient(t, c, "Bo", "auto")
-	bo.waitOnline(t, ann.name, true)
+	d, ann, bo := startOffice(t)
 	bo.must(t, "send", ann.name, "before the crash")
 	ann.waitMessage(t, bo.name, "before the crash")
 	ann.kill()
@@ -152,11 +156,7 @@ func TestFirstStartWithoutServer(t *testing.T) {
 
 // The popup process killed, the next click opens another.
 func TestPopupKilled(t *testing.T) {
-	c := startCoordinator(t)
-	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
-	ann := startTray(t, c, d, "Ann")
-	bo := startClient(t, c, "Bo", "auto")
-	ann.waitOnline(t, bo.name, true)
+	d, ann, bo := startOffice(t)
 	for _, text := range []string{"before", "after"} {
 		ann.must(t, "compose", bo.name)
 		window := d.AwaitWindow(bo.name)
@@ -170,11 +170,7 @@ func TestPopupKilled(t *testing.T) {
 
 // The panel restarted, the icon is there again, and its menu works.
 func TestPanelRestarted(t *testing.T) {
-	c := startCoordinator(t)
-	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
-	ann := startTray(t, c, d, "Ann")
-	bo := startClient(t, c, "Bo", "auto")
-	ann.waitOnline(t, bo.name, true)
+	d, _, bo := startOffice(t)
 	d.StopPanel()
 	d.StartPanel()
 	d.AwaitTrayIcon()
@@ -187,11 +183,7 @@ func TestPanelRestarted(t *testing.T) {
 
 // Quit in the menu logs out and ends the client.
 func TestQuitFromTheMenu(t *testing.T) {
-	c := startCoordinator(t)
-	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
-	ann := startTray(t, c, d, "Ann")
-	bo := startClient(t, c, "Bo", "auto")
-	bo.waitOnline(t, ann.name, true)
+	d, ann, bo := startOffice(t)
 	rows := d.OpenTrayMenu()
 	d.Click(rows[len(rows)-1])
 	bo.wait(t, "Ann's logout", isLogout(ann.name))
