@@ -124,6 +124,7 @@ func New(ctx context.Context, config Config) (*Engine, error) {
 		subs:     make(map[*subscription]struct{}),
 		outboxes: make(map[string]*outbox),
 		waiters:  make(map[int64][]chan chat.Message),
+		popup:    popup{again: make(map[string]time.Time)},
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"earshot/tray/localapi"
 )
@@ -9,12 +10,23 @@ import (
 // popup is the window process as the engine sees it. It belongs to Run's
 // goroutine.
 type popup struct {
-	running bool          // StartPopup has not returned
-	current *subscription // attached, else nil
-	served  bool          // the running process has attached
-	first   string        // what the process that was started opens by itself
-	opens   []open        // wait until one attaches
+	running bool                 // StartPopup has not returned
+	current *subscription        // attached, else nil
+	served  bool                 // the running process has attached
+	first   string               // what the process that was started opens by itself
+	opens   []open               // wait until one attaches
+	handed  []handed             // what the process before was asked for last
+	again   map[string]time.Time // when a request was last given to a second process
 }
+
+const (
+	// handedFor is how long before its end a window process may have been asked
+	// for a window and not have shown it.
+	handedFor = 500 * time.Millisecond
+	// againAfter keeps a window that brings every process down from being
+	// asked for again and again.
+	againAfter = 10 * time.Second
+)
 
 // open is a window to be opened, and who waits for it.
 type open struct {
@@ -109,7 +121,8 @@ func (e *Engine) detached(s *subscription) {
 	e.popup.current = nil
 	e.mu.Lock()
 	lost := s.opens
-	s.opens = nil
+	e.popup.handed = s.handed
+	s.opens, s.handed = nil, nil
 	e.mu.Unlock()
 	for _, peer := range lost {
 		e.popup.opens = append(e.popup.opens, open{peer: peer, answer: make(chan error, 1)})
@@ -126,7 +139,11 @@ func (e *Engine) popupEnded(err error) {
 	switch {
 	case e.work.Err() != nil:
 		err = e.ending()
-	case err == nil && e.popup.served:
+	case e.popup.served:
+		if err != nil {
+			e.log.Warn("the popup ended", "error", err)
+			e.askAgain()
+		}
 		e.startPopup()
 		return
 	case err == nil:
@@ -139,6 +156,23 @@ func (e *Engine) popupEnded(err error) {
 		o.answer <- err
 	}
 	e.popup.opens = nil
+}
+
+// askAgain takes back what a window process that crashed was asked for a moment
+// before, and cannot have shown for long.
+func (e *Engine) askAgain() {
+	if s := e.popup.current; s != nil {
+		e.detached(s) // its connection has not been missed yet
+	}
+	now := time.Now()
+	for _, h := range e.popup.handed {
+		if now.Sub(h.at) > handedFor || now.Sub(e.popup.again[h.peer]) <= againAfter {
+			continue
+		}
+		e.popup.again[h.peer] = now
+		e.popup.opens = append(e.popup.opens, open{peer: h.peer, answer: make(chan error, 1)})
+	}
+	e.popup.handed = nil
 }
 
 // endPopups tells the window process that the engine is ending, so that it

@@ -155,3 +155,28 @@ func TestWindowsEndBeforeTheEngine(t *testing.T) {
 	r.Quit()
 	drain(t, sub)
 }
+
+// A process that crashes right after it was asked for a window leaves the
+// window to the next one.
+func TestOpenSurvivesACrashOfTheProcess(t *testing.T) {
+	r, w := composeRig(t)
+	answer := r.compose("Ann")
+	if first := <-w.started; first != "Ann" {
+		t.Fatalf("the process is for %q", first)
+	}
+	sub := r.Subscribe(localapi.Popup)
+	if err := <-answer; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-r.compose("Bo"); err != nil {
+		t.Fatal(err)
+	}
+	if got := opens(t, sub, 1); got[0] != "Bo" {
+		t.Fatalf("asked for %q", got)
+	}
+	sub.Close()
+	w.end <- errors.New("killed")
+	if next := <-w.started; next != "Bo" {
+		t.Fatalf("the next process is for %q", next)
+	}
+}

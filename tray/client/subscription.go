@@ -17,9 +17,16 @@ type subscription struct {
 	role   localapi.Role
 	queue  []chat.Event
 	opens  []string // windows to open, which no overflow may drop
+	handed []handed // the last of them that were taken
 	missed bool     // a snapshot is due before anything else
 	ended  bool
 	wake   chan struct{}
+}
+
+// handed is a window that a subscriber was asked to open.
+type handed struct {
+	peer string
+	at   time.Time
 }
 
 // Subscribe implements localapi.Engine.
@@ -113,6 +120,8 @@ func (s *subscription) take() (event chat.Event, ok, ended bool) {
 	case len(s.opens) > 0:
 		event = chat.Event{Type: chat.EventOpen, At: time.Now(), Peer: s.opens[0]}
 		s.opens = s.opens[1:]
+		s.handed = append(slices.DeleteFunc(s.handed, func(h handed) bool { return event.At.Sub(h.at) > handedFor }),
+			handed{event.Peer, event.At})
 		return event, true, false
 	}
 	return chat.Event{}, false, s.ended
