@@ -58,7 +58,10 @@ func BenchmarkTalkRoundTrip(b *testing.B) {
 		person := awaitPerson(annEvents, "Bo")
 		back := p2p.Person{Name: "Ann", Addr: ann.machine.self}
 		go func() {
-			for range boEvents {
+			for e := range boEvents {
+				if _, talk := e.(p2p.Received); !talk {
+					continue
+				}
 				_ = bo.Send(b.Context(), back, "Fine")
 			}
 		}()

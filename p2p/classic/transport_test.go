@@ -212,9 +212,9 @@ func TestForgedDatagrams(t *testing.T) {
 	})
 }
 
-// Three hundred messages and a long text arrive in order, and quickly.
 const rowLength = 1000
 
+// A thousand messages in a row and a long text arrive whole, in order, and soon.
 func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := hostnet.NewSim()

@@ -41,6 +41,7 @@ func TestConformance(t *testing.T) {
 		{"a UDP port in use is an error", udpPortInUse},
 		{"a TCP port in use is an error", tcpPortInUse},
 		{"a foreign address can't be bound", foreignAddress},
+		{"a connected socket speaks from the address it was given", dialFrom},
 		{"a connected socket hears only its peer", connectedHearsPeer},
 		{"a closed port refuses a connected reader", refusedRead},
 		{"a closed port refuses a connected writer", refusedWrite},

@@ -21,6 +21,10 @@ type Net interface {
 	ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error)
 	// DialPacket opens a connected UDP socket on any free port.
 	DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error)
+	// DialPacketFrom is DialPacket with the address that the remote end sees:
+	// one of the host's. An address that is none of them is
+	// syscall.EADDRNOTAVAIL.
+	DialPacketFrom(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
 	// Listen opens a TCP listener, with ListenPacket's rules for the address.
 	Listen(ctx context.Context, local netip.AddrPort) (net.Listener, error)
 	// Dial opens a TCP connection.
@@ -40,6 +44,11 @@ func (portable) ListenPacket(ctx context.Context, local netip.AddrPort) (net.Pac
 
 func (portable) DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
 	var d net.Dialer
+	return d.DialContext(ctx, "udp", remote.String())
+}
+
+func (portable) DialPacketFrom(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0))}
 	return d.DialContext(ctx, "udp", remote.String())
 }
 

@@ -25,7 +25,14 @@ func (n osNet) ListenPacket(ctx context.Context, local netip.AddrPort) (net.Pack
 }
 
 func (n osNet) DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
-	c, err := n.portable.DialPacket(ctx, remote)
+	return connected(n.portable.DialPacket(ctx, remote))
+}
+
+func (n osNet) DialPacketFrom(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+	return connected(n.portable.DialPacketFrom(ctx, local, remote))
+}
+
+func connected(c net.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, portableError(err)
 	}
@@ -112,6 +119,14 @@ func (l listener) Accept() (net.Conn, error) {
 }
 
 type tcpConn struct{ net.Conn }
+
+// CloseWrite ends this direction and leaves the other open.
+func (c tcpConn) CloseWrite() error { return portableError(c.Conn.(*net.TCPConn).CloseWrite()) }
+
+// SetKeepAliveConfig sets how soon a peer that has vanished is missed.
+func (c tcpConn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
+	return portableError(c.Conn.(*net.TCPConn).SetKeepAliveConfig(config))
+}
 
 func (c tcpConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)

@@ -48,14 +48,20 @@ func (h *simHost) ListenPacket(_ context.Context, local netip.AddrPort) (net.Pac
 	return c, nil
 }
 
-func (h *simHost) DialPacket(_ context.Context, remote netip.AddrPort) (net.Conn, error) {
+func (h *simHost) DialPacket(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
 	h.sim.mu.Lock()
-	defer h.sim.mu.Unlock()
-	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 	local, err := h.source(remote.Addr())
+	h.sim.mu.Unlock()
 	if err != nil {
 		return nil, opError("dial", nil, net.UDPAddrFromAddrPort(remote), err)
 	}
+	return h.DialPacketFrom(ctx, local, remote)
+}
+
+func (h *simHost) DialPacketFrom(_ context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+	h.sim.mu.Lock()
+	defer h.sim.mu.Unlock()
+	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 	c, err := h.packetConn("dial", netip.AddrPortFrom(local, 0), remote)
 	if err != nil {
 		return nil, err

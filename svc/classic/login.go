@@ -3,6 +3,7 @@ package classic
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -170,7 +171,7 @@ func (s *Server) admit(source netip.Addr, name string, endpoint netip.AddrPort) 
 
 // newPeer opens the socket through which everything goes to a client.
 func (s *Server) newPeer(ctx context.Context, source netip.Addr, encoding wire.Encoding, m wire.Login) (*peer, error) {
-	conn, err := s.cfg.Net.DialPacket(ctx, m.Endpoint)
+	conn, err := s.dial(ctx, m.Endpoint)
 	if err != nil {
 		s.cfg.Log.Warn("no socket for a login", "endpoint", m.Endpoint, "error", err)
 		return nil, errPort
@@ -187,6 +188,17 @@ func (s *Server) newPeer(ctx context.Context, source netip.Addr, encoding wire.E
 		name: m.Name, key: wire.NameKey(m.Name), endpoint: m.Endpoint, source: source,
 		encoding: encoding, conn: conn, alive: encoding.Append(nil, alive.String()),
 	}, nil
+}
+
+// dial opens a socket to a client. A coordinator that listens at one address
+// speaks from that: a client believes no other, and fetches the list where
+// Accept came from.
+func (s *Server) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	at := hostnet.AddrPort(s.cfg.Packet.LocalAddr()).Addr()
+	if at.IsUnspecified() || at.Is4() != to.Addr().Is4() {
+		return s.cfg.Net.DialPacket(ctx, to)
+	}
+	return s.cfg.Net.DialPacketFrom(ctx, at, to)
 }
 
 // wait notes that a list connection is due. A repeat changes nothing. It is

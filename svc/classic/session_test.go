@@ -1,6 +1,9 @@
 package classic
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -394,5 +397,44 @@ func TestFanOutFallsBehind(t *testing.T) {
 			t.Errorf("after the round it is at %v with %d people", f.at, len(f.told))
 		}
 		l.roster.Leave(stays.ID)
+	})
+}
+
+// A coordinator that listens at the second of its host's addresses answers from
+// there, and serves the list there.
+func TestListensAtOneOfSeveralAddresses(t *testing.T) {
+	inLAN(t, func(l *lan) {
+		first, second := address(200), address(201)
+		host := l.sim.Host(first, second)
+		at := netip.AddrPortFrom(second, mainPort)
+		packet, err1 := host.ListenPacket(l.Context(), at)
+		raw, err2 := host.Listen(l.Context(), netip.AddrPortFrom(second, mainPort+1))
+		dotNet, err3 := host.Listen(l.Context(), netip.AddrPortFrom(second, mainPort+2))
+		if err := errors.Join(err1, err2, err3); err != nil {
+			l.Fatal(err)
+		}
+		server, err := New(Config{Packet: packet, RawList: raw, DotNetList: dotNet, Net: host, Roster: roster.New(), Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			l.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(l.Context())
+		done := make(chan error, 1)
+		go func() { done <- server.Run(ctx) }()
+		defer func() {
+			cancel()
+			if err := <-done; err != nil {
+				l.Error(err)
+			}
+		}()
+		ann := classictest.NewClient(l.sim.Host(address(1)), "Ann", classictest.DotNet, at)
+		defer ann.Crash()
+		within, stop := context.WithTimeout(l.Context(), 10*time.Second)
+		defer stop()
+		if err := ann.Login(within); err != nil {
+			l.Fatal(err)
+		}
+		if e, err := ann.WaitFor(within, func(e classictest.Event) bool { return e.Verb == "Accept" }); err != nil || e.From.Addr() != second {
+			l.Errorf("Accept came from %v, not %v (%v)", e.From, second, err)
+		}
 	})
 }
