@@ -37,25 +37,7 @@ func (e Entry) On() error {
 		value(word)
 	}
 	b.WriteString("</array><key>RunAtLoad</key><true/></dict></plist>\n")
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return fmt.Errorf("autostart: %w", err)
-	}
-	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("autostart: %w", err)
-	}
-	return nil
-}
-
-// Off ends that.
-func (e Entry) Off() error {
-	file, err := e.file()
-	if err != nil {
-		return err
-	}
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("autostart: %w", err)
-	}
-	return nil
+	return write(file, 0o755, b.Bytes())
 }
 
 // Status says whether the program starts at login.

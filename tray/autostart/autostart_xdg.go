@@ -25,25 +25,7 @@ func (e Entry) On() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("autostart: %w", err)
-	}
-	if err := os.WriteFile(file, []byte(e.desktop()), 0o644); err != nil {
-		return fmt.Errorf("autostart: %w", err)
-	}
-	return nil
-}
-
-// Off ends that.
-func (e Entry) Off() error {
-	file, err := e.file()
-	if err != nil {
-		return err
-	}
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("autostart: %w", err)
-	}
-	return nil
+	return write(file, 0o700, []byte(e.desktop()))
 }
 
 // Status says whether the program starts at login. An entry that a desktop's
