@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"earshot/tray/chat"
+	"earshot/tray/i18n"
 )
 
 // program is the built client.
@@ -310,7 +311,7 @@ func TestPrintedTextIsHarmless(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 5, 0, 0, time.Local)
 	var out bytes.Buffer
 	c := &command{out: &out}
-	c.p = printer("en")
+	c.p = i18n.New("en")
 	err := c.printHistory([]chat.Message{
 		{Peer: "Bo", Sender: "B\x1b]0;o", Text: "a\x1b[2Jb\u202ec\n\x07d", At: at, State: chat.Received, Doubtful: true},
 		{Peer: "Bo", Sender: "Me", Text: "well", At: at, State: chat.Failed, Problem: "It\x00 failed."},
@@ -327,7 +328,7 @@ func TestPrintedTextIsHarmless(t *testing.T) {
 
 func TestRosterIsAligned(t *testing.T) {
 	var out bytes.Buffer
-	c := &command{out: &out, p: printer("en")}
+	c := &command{out: &out, p: i18n.New("en")}
 	err := c.printRoster([]chat.Person{
 		{Name: "张三", Online: true, Unread: 2},
 		{Name: "Ann", Online: true, Verified: true},
