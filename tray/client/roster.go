@@ -34,14 +34,12 @@ func (e *Engine) Roster() []chat.Person {
 
 func (e *Engine) rosterLocked() []chat.Person {
 	list := make([]chat.Person, 0, len(e.people))
+	folded := make(map[string]string, len(e.people))
 	for k, p := range e.people {
 		if (p.online || p.talked) && k != chat.Everyone {
 			list = append(list, e.viewLocked(p))
+			folded[p.Name] = k
 		}
-	}
-	folded := make(map[string]string, len(list))
-	for _, p := range list {
-		folded[p.Name] = key(p.Name)
 	}
 	slices.SortFunc(list, func(a, b chat.Person) int {
 		return cmp.Or(

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"earshot/tray/chat"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
 )
@@ -97,7 +98,7 @@ func (b *board) follow(ctx context.Context, changed chan<- struct{}) {
 // draw shows what is different from what is shown.
 func (b *board) draw() {
 	status, roster := b.engine.Status(), b.engine.Roster()
-	online := status.Connection == "online"
+	online := status.Connection == chat.Online
 	if !b.icon.set || b.icon.online != online || b.unread != status.Unread {
 		b.tray.setIcon(online, status.Unread)
 		b.icon.set, b.icon.online, b.unread = true, online, status.Unread
