@@ -5,12 +5,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"earshot/svc/config"
+	"earshot/svc/coordinator"
 	"earshot/svc/osservice"
 )
 
@@ -33,6 +36,10 @@ func init() {
 type parsed struct {
 	config.Config
 	file string
+	// What it comes to, once it has been validated.
+	coordinator coordinator.Config
+	metrics     netip.AddrPort // not valid if they are off
+	level       slog.Level
 	// arguments are the flags that were given, as a service's command line
 	// repeats them.
 	arguments []string
@@ -81,7 +88,8 @@ func parse(name string, args []string) (parsed, error) {
 		p.file = absolute(p.file)
 		p.arguments = append(p.arguments, "--config", p.file)
 	}
-	return p, p.validate()
+	err = p.validate()
+	return p, err
 }
 
 func absolute(path string) string {
@@ -95,14 +103,14 @@ func absolute(path string) string {
 }
 
 // validate checks what can be checked without opening anything.
-func (p parsed) validate() error {
-	if _, err := p.Coordinator(); err != nil {
+func (p *parsed) validate() (err error) {
+	if p.coordinator, err = p.Coordinator(); err != nil {
 		return err
 	}
-	if _, err := p.Metrics(); err != nil {
+	if p.metrics, err = p.Metrics(); err != nil {
 		return err
 	}
-	_, err := p.Level()
+	p.level, err = p.Level()
 	return err
 }
 
@@ -114,16 +122,13 @@ func check(args []string, stdout io.Writer) error {
 	if err := p.PrepareData(); err != nil {
 		return err
 	}
-	c, err := p.Coordinator()
-	if err != nil {
-		return err
-	}
 	where := "the defaults"
 	if p.file != "" {
 		where = p.file
 	}
+	listen := p.coordinator.Listen
 	fmt.Fprintf(stdout, "The configuration is right (%s): it listens on %v, and on TCP ports %d and %d for the classic lists; data in %s.\n",
-		where, c.Listen, c.Listen.Port()+1, c.Listen.Port()+2, p.Data)
+		where, listen, listen.Port()+1, listen.Port()+2, p.Data)
 	return nil
 }
 

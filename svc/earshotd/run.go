@@ -36,30 +36,23 @@ func runCommand(args []string, _ io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return serve(ctx, p.Config)
+	return serve(ctx, p)
 }
 
-func serve(ctx context.Context, cfg config.Config) error {
-	level, err := cfg.Level()
-	if err != nil {
-		return err
-	}
-	log := newLog(level)
+func serve(ctx context.Context, p parsed) error {
+	log := newLog(p.level)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	c, err := cfg.Coordinator()
-	if err != nil {
-		return err
-	}
 	var onReady func()
+	c := p.coordinator
 	c.Log, c.Metrics = log, registry
 	c.OnReady = func() { onReady() }
 	coord, err := coordinator.New(c)
 	if err != nil {
 		return err
 	}
-	health, err := listenMetrics(cfg, log)
+	health, err := listenMetrics(p, log)
 	if err != nil {
 		return err
 	}
@@ -94,16 +87,16 @@ func logTo(w io.Writer, terminal bool, level slog.Level) *slog.Logger {
 // listenMetrics opens the port for health and metrics; nil if they are off. The
 // default port being taken, by a second coordinator perhaps, is no reason not
 // to serve people.
-func listenMetrics(cfg config.Config, log *slog.Logger) (net.Listener, error) {
-	at, err := cfg.Metrics()
-	if err != nil || !at.IsValid() {
-		return nil, err
+func listenMetrics(p parsed, log *slog.Logger) (net.Listener, error) {
+	at := p.metrics
+	if !at.IsValid() {
+		return nil, nil
 	}
 	l, err := net.Listen("tcp", at.String())
 	if err == nil {
 		return l, nil
 	}
-	if errors.Is(err, syscall.EADDRINUSE) && cfg.MetricsListen == config.DefaultMetricsListen {
+	if errors.Is(err, syscall.EADDRINUSE) && p.MetricsListen == config.DefaultMetricsListen {
 		log.Warn("health and metrics are not served: another program has their port", "address", at)
 		return nil, nil
 	}
