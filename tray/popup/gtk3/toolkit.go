@@ -29,19 +29,8 @@ type Toolkit struct {
 	x11     bool
 	windows map[ptr]*window
 
-	mu    sync.Mutex
-	queue []func() // guarded by mu
-	state phase    // guarded by mu
+	posts ui.Queue
 }
-
-// phase is where a Toolkit's life stands.
-type phase int
-
-const (
-	before phase = iota
-	running
-	ended
-)
 
 // problem is an error that reads as a sentence in the person's language.
 type problem struct {
@@ -79,19 +68,12 @@ func (t *Toolkit) Run(ctx context.Context, started func()) error {
 	defer gMainLoopUnref(t.loop)
 	started()
 
-	t.mu.Lock()
-	t.state = running
-	if len(t.queue) > 0 {
-		t.wake()
-	}
-	t.mu.Unlock()
+	t.posts.Open(t.wake)
 	stop := context.AfterFunc(ctx, func() { t.Post(func() { gMainLoopQuit(t.loop) }) })
 	defer stop()
 	gMainLoopRun(t.loop)
 
-	t.mu.Lock()
-	t.state, t.queue = ended, nil
-	t.mu.Unlock()
+	t.posts.End()
 	for _, w := range t.windows {
 		w.Close()
 	}
@@ -99,35 +81,15 @@ func (t *Toolkit) Run(ctx context.Context, started func()) error {
 }
 
 // Post implements ui.Toolkit.
-func (t *Toolkit) Post(f func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.state == ended {
-		return
-	}
-	t.queue = append(t.queue, f)
-	if t.state == running && len(t.queue) == 1 {
-		t.wake()
-	}
-}
+func (t *Toolkit) Post(f func()) { t.posts.Post(f) }
 
-// wake has the main loop call drain. Its priority is below that of the
+// wake has the main loop drain the posts. Its priority is below that of the
 // person's input and above that of drawing.
 func (t *Toolkit) wake() {
 	gIdleAddFull(priorityHighIdle, callbacks().idle, handlers.add(func(ptr) bool {
-		t.drain()
+		t.posts.Drain()
 		return false
 	}), 0)
-}
-
-func (t *Toolkit) drain() {
-	t.mu.Lock()
-	queue := t.queue
-	t.queue = nil
-	t.mu.Unlock()
-	for _, f := range queue {
-		f()
-	}
 }
 
 // table leads from user data to Go functions.

@@ -28,19 +28,8 @@ type Toolkit struct {
 	windows  map[hwnd]view
 	entries  map[hwnd]*window // by entry field
 
-	mu    sync.Mutex
-	queue []func() // guarded by mu
-	state phase    // guarded by mu
+	posts ui.Queue
 }
-
-// phase is where a Toolkit's life stands.
-type phase int
-
-const (
-	before phase = iota
-	running
-	ended
-)
 
 // view is a window of either kind, as messages see it.
 type view interface {
@@ -112,19 +101,12 @@ func (t *Toolkit) Run(ctx context.Context, started func()) error {
 	}
 	started()
 
-	t.mu.Lock()
-	t.state = running
-	if len(t.queue) > 0 {
-		t.wake()
-	}
-	t.mu.Unlock()
+	t.posts.Open(t.wake)
 	stop := context.AfterFunc(ctx, func() { t.Post(func() {}) })
 	defer stop()
 	err := t.loop(ctx)
 
-	t.mu.Lock()
-	t.state, t.queue = ended, nil
-	t.mu.Unlock()
+	t.posts.End()
 	for top, v := range t.windows {
 		v.base().closed = true
 		destroyWindow.Call(top)
@@ -190,28 +172,8 @@ func (t *Toolkit) loop(ctx context.Context) error {
 }
 
 // Post implements ui.Toolkit.
-func (t *Toolkit) Post(f func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.state == ended {
-		return
-	}
-	t.queue = append(t.queue, f)
-	if t.state == running && len(t.queue) == 1 {
-		t.wake()
-	}
-}
+func (t *Toolkit) Post(f func()) { t.posts.Post(f) }
 
 func (t *Toolkit) wake() { postMessage.Call(t.door, msgPosted, 0, 0) }
-
-func (t *Toolkit) drain() {
-	t.mu.Lock()
-	queue := t.queue
-	t.queue = nil
-	t.mu.Unlock()
-	for _, f := range queue {
-		f()
-	}
-}
 
 var _ ui.Toolkit = (*Toolkit)(nil)

@@ -102,7 +102,7 @@ func (c *controls) field(name, placeholder string, style uint32) {
 func windowProc(top hwnd, message uint32, wparam, lparam uintptr) uintptr {
 	t := current
 	if t != nil && message == msgPosted && top == t.door {
-		t.drain()
+		t.posts.Drain()
 		return 0
 	}
 	if t != nil {
