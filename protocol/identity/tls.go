@@ -1,0 +1,112 @@
+package identity
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// The protocols of ALPN (RFC 7301).
+const (
+	ALPNControl = "earshot/1"
+	ALPNPeer    = "earshot-peer/1"
+	ALPNRelay   = "earshot-relay/1"
+)
+
+// ErrPeer is a certificate that is not a device's, or not the expected one's.
+var ErrPeer = fmt.Errorf("%w: the other side", ErrIdentity)
+
+// Certificate returns a self-signed certificate of the key. It says nothing but
+// the key, and never expires: who a key belongs to is said elsewhere.
+func (k Key) Certificate() tls.Certificate {
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "earshot"},
+		// RFC 5280, 4.1.2.5: the last second that can be written is for
+		// certificates without an end.
+		NotBefore: time.Unix(0, 0),
+		NotAfter:  time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+		KeyUsage:  x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, k.private.Public(), k.private)
+	if err != nil {
+		panic(err) // the template is right and the key is Ed25519
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k.private}
+}
+
+// ServerTLS is a configuration for accepting other devices: TLS 1.3 without
+// resumption (which would skip the proof of the key), and a certificate is
+// demanded. verify decides about the device; nil admits every one, and leaves
+// the decision to whoever asks PeerKey.
+func ServerTLS(certificate tls.Certificate, alpn string, verify func(PublicKey) error) *tls.Config {
+	return &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		Certificates:           []tls.Certificate{certificate},
+		ClientAuth:             tls.RequireAnyClientCert,
+		NextProtos:             []string{alpn},
+		SessionTicketsDisabled: true,
+		VerifyConnection:       verifyDevice(verify),
+	}
+}
+
+// ClientTLS is a configuration for connecting to the device with the expected
+// key, or to whichever device verify admits.
+func ClientTLS(certificate tls.Certificate, alpn string, verify func(PublicKey) error) *tls.Config {
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		Certificates: []tls.Certificate{certificate},
+		NextProtos:   []string{alpn},
+		// Devices have no names that a certificate could hold; what is
+		// verified instead is the key itself.
+		InsecureSkipVerify: true,
+		VerifyConnection:   verifyDevice(verify),
+	}
+}
+
+// Expect admits one key.
+func Expect(key PublicKey) func(PublicKey) error {
+	return func(got PublicKey) error {
+		if got != key {
+			return fmt.Errorf("%w has the key %v, not the expected %v", ErrPeer, got.ID().Short(), key.ID().Short())
+		}
+		return nil
+	}
+}
+
+func verifyDevice(verify func(PublicKey) error) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		key, err := PeerKey(state)
+		if err != nil || verify == nil {
+			return err
+		}
+		return verify(key)
+	}
+}
+
+// PeerKey returns the key by which the other side of a connection has proved
+// itself. It must be a device's.
+func PeerKey(state tls.ConnectionState) (PublicKey, error) {
+	if state.NegotiatedProtocol == "" {
+		return PublicKey{}, fmt.Errorf("%w speaks no protocol of ours", ErrPeer)
+	}
+	if len(state.PeerCertificates) == 0 {
+		return PublicKey{}, fmt.Errorf("%w showed no certificate", ErrPeer)
+	}
+	key, ok := state.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
+	if !ok {
+		return PublicKey{}, fmt.Errorf("%w has a key of another kind than Ed25519", ErrPeer)
+	}
+	return PublicKey(key), nil
+}
+
+// Fingerprint returns the ID of a certificate's key, of whatever kind it is.
+func Fingerprint(certificate *x509.Certificate) ID {
+	return sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+}
