@@ -62,11 +62,11 @@ func BenchmarkTalkRoundTrip(b *testing.B) {
 				if _, talk := e.(p2p.Received); !talk {
 					continue
 				}
-				_ = bo.Send(b.Context(), back, "Fine")
+				_ = sendText(b.Context(), bo, back, "Fine")
 			}
 		}()
 		for b.Loop() {
-			if err := ann.Send(b.Context(), person, "How are you?"); err != nil {
+			if err := sendText(b.Context(), ann, person, "How are you?"); err != nil {
 				b.Fatal(err)
 			}
 			<-annEvents

@@ -67,7 +67,7 @@ func (t *Transport) sort(d datagram, on func(p2p.Event)) any {
 	}
 	if group, ok := d.m.(classic.Group); ok {
 		if classic.ValidateName(group.Sender) == nil {
-			on(p2p.Received{From: group.Sender, Text: group.Text, Group: true, Known: true})
+			on(received(group.Sender, group.Text, p2p.Everyone, true))
 		}
 		return nil
 	}
@@ -91,7 +91,14 @@ func (t *Transport) talk(m classic.Talk, d datagram, on func(p2p.Event)) {
 	if known {
 		t.peers.learn(m.Sender, at, d.encoding)
 	}
-	on(p2p.Received{From: m.Sender, Text: m.Text, Known: known})
+	on(received(m.Sender, m.Text, p2p.Direct, known))
+}
+
+// received is a text as an event.
+func received(from, text string, audience p2p.AudienceKind, known bool) p2p.Received {
+	return p2p.Received{From: from, Known: known, Item: p2p.Item{
+		At: time.Now(), Audience: p2p.Audience{Kind: audience}, Body: p2p.Text{Text: text},
+	}}
 }
 
 // readLink reads answers to what this client asked the coordinator, and the

@@ -14,6 +14,7 @@ import (
 	"earshot/p2p"
 	"earshot/protocol/classic"
 	"earshot/protocol/hostnet"
+	"earshot/protocol/identity"
 )
 
 const (
@@ -39,14 +40,27 @@ const (
 // clock is the time field of a chat, as .NET's ToLongTimeString writes it.
 const clock = time.TimeOnly
 
-// Send implements p2p.Transport.
-func (t *Transport) Send(ctx context.Context, to p2p.Person, text string) error {
+// Send implements p2p.Transport. Of items only texts can go.
+func (t *Transport) Send(to p2p.Target, item p2p.Item, done func(error)) {
+	text, ok := item.Body.(p2p.Text)
+	if !ok {
+		done(p2p.ErrNotSupported)
+		return
+	}
+	t.lanes.add(to.Person.Name, func(ctx context.Context) { done(t.send(ctx, to.Person, text.Text)) })
+}
+
+func (t *Transport) send(ctx context.Context, to p2p.Person, text string) error {
 	encoding := t.peers.encodingOf(ctx, to, t.cfg.Encoding, func(q classic.SpeaksQuery) { t.sendToCoordinator(q) })
-	var datagrams [][]byte
-	for _, talk := range classic.SplitTalk(time.Now().Format(clock), t.cfg.Name, text, encoding) {
+	return t.outlets.send(ctx, to.Addr, talks(t.cfg.Name, text, encoding))
+}
+
+// talks are the datagrams of one text.
+func talks(sender, text string, encoding classic.Encoding) (datagrams [][]byte) {
+	for _, talk := range classic.SplitTalk(time.Now().Format(clock), sender, text, encoding) {
 		datagrams = append(datagrams, encoding.Append(nil, talk.String()))
 	}
-	return t.outlets.send(ctx, to.Addr, datagrams)
+	return datagrams
 }
 
 // SendToAll implements p2p.Transport.
@@ -59,6 +73,20 @@ func (t *Transport) SendToAll(ctx context.Context, text string) error {
 	}
 	return ctx.Err()
 }
+
+// Typing implements p2p.Transport: the protocol has nothing for it.
+func (t *Transport) Typing(p2p.Target, bool) {}
+
+// SetStatus implements p2p.Transport: the protocol has nothing for it.
+func (t *Transport) SetStatus(p2p.Status) {}
+
+// OfferJoin implements p2p.Transport: the protocol knows no accounts.
+func (t *Transport) OfferJoin() (identity.JoinCode, time.Time, error) {
+	return identity.JoinCode{}, time.Time{}, p2p.ErrNotSupported
+}
+
+// RemoveDevice implements p2p.Transport: the protocol knows no devices.
+func (t *Transport) RemoveDevice(context.Context, identity.PublicKey) error { return p2p.ErrNotSupported }
 
 // outlets are the sockets through which messages leave, one for each listener
 // that was written to lately. One mutex guards the table, each outlet has one

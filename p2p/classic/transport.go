@@ -52,6 +52,7 @@ type Transport struct {
 	peers   *peers
 	outlets *outlets
 	rates   *rates
+	lanes   *lanes
 
 	ctx     context.Context // of Run; set before any goroutine starts
 	running sync.WaitGroup  // everything that Run started
@@ -89,7 +90,7 @@ func New(cfg Config) (*Transport, error) {
 		cfg: cfg, host: host, port: port, log: cfg.Log,
 		machine: newMachine(cfg.Name, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))),
 		events:  make(chan any, eventQueue),
-		peers:   newPeers(), outlets: newOutlets(cfg.Net), rates: newRates(),
+		peers:   newPeers(), outlets: newOutlets(cfg.Net), rates: newRates(), lanes: newLanes(),
 	}, nil
 }
 
@@ -116,6 +117,7 @@ func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	t.ctx = ctx
 	defer t.running.Wait()
+	defer t.lanes.open(ctx)()
 	defer cancel()
 	defer t.hangUp()
 

@@ -79,6 +79,24 @@ func (p *peer) await(what string, ok func(p2p.Event) bool) p2p.Event {
 	}
 }
 
+// Send sends a text and waits for what becomes of it.
+func (p *peer) Send(ctx context.Context, to p2p.Person, text string) error {
+	return sendText(ctx, p.Transport, to, text)
+}
+
+func sendText(ctx context.Context, t p2p.Transport, to p2p.Person, text string) error {
+	done := make(chan error, 1)
+	t.Send(p2p.Target{Person: to}, p2p.Item{Body: p2p.Text{Text: text}}, func(err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func textOf(r p2p.Received) string { return r.Item.Body.(p2p.Text).Text }
+
 func (p *peer) online() p2p.Connected {
 	p.t.Helper()
 	return p.await("login", func(e p2p.Event) bool { _, ok := e.(p2p.Connected); return ok }).(p2p.Connected)
@@ -101,7 +119,7 @@ func (p *peer) received(text string) p2p.Received {
 	p.t.Helper()
 	return p.await("the message "+text, func(e p2p.Event) bool {
 		r, ok := e.(p2p.Received)
-		return ok && r.Text == text
+		return ok && textOf(r) == text
 	}).(p2p.Received)
 }
 
@@ -138,7 +156,7 @@ func TestForeignCoordinator(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, p := range []*peer{ann, bo} {
-			if r := p.received("all"); !r.Group || r.From != "Bo" {
+			if r := p.received("all"); r.Item.Audience.Kind != p2p.Everyone || r.From != "Bo" {
 				t.Errorf("%+v", r)
 			}
 		}
@@ -238,8 +256,8 @@ func TestOrder(t *testing.T) {
 		i := 0
 		for _, e := range bo.events {
 			if r, ok := e.(p2p.Received); ok {
-				if r.Text != fmt.Sprint(i) {
-					t.Fatalf("message %d is %q", i, r.Text)
+				if textOf(r) != fmt.Sprint(i) {
+					t.Fatalf("message %d is %q", i, textOf(r))
 				}
 				i++
 			}
@@ -260,7 +278,7 @@ func TestOrder(t *testing.T) {
 		defer bo.mu.Unlock()
 		for _, e := range bo.events {
 			if r, ok := e.(p2p.Received); ok {
-				got.WriteString(r.Text)
+				got.WriteString(textOf(r))
 			}
 		}
 		if got.String() != strings.ReplaceAll(long, ",", "，") {

@@ -3,7 +3,11 @@
 // the menu, the notifications and the popup show them. It does nothing.
 package chat
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Connection is how the client stands to its coordinator.
 type Connection string
@@ -25,10 +29,61 @@ type Status struct {
 	Problem string `json:"problem,omitempty"`
 	// Unread counts unread messages of all conversations.
 	Unread int `json:"unread"`
+	// Secure says that the coordinator has proved who it is, and that people
+	// can be reached by the secure protocol.
+	Secure bool `json:"secure"`
+	// Own is what the person says of itself.
+	Own OwnStatus `json:"own"`
+	// Fingerprint is the coordinator's if it was met for the first time and
+	// trusted for that; empty otherwise.
+	Fingerprint string `json:"fingerprint,omitempty"`
 	// Language is the BCP 47 tag of the interface.
 	Language string `json:"language"`
 	Version  string `json:"version"`
 }
+
+// Presence is how available a person is.
+type Presence string
+
+// Invisible is only ever one's own.
+const (
+	Available Presence = "online"
+	Away      Presence = "away"
+	Busy      Presence = "busy"
+	Invisible Presence = "invisible"
+)
+
+// OwnStatus is what the person says of itself. All texts may be empty.
+type OwnStatus struct {
+	Presence   Presence `json:"presence"`
+	Text       string   `json:"text,omitempty"`
+	Display    string   `json:"display,omitempty"`
+	Department string   `json:"department,omitempty"`
+}
+
+// Trust is how sure it is that somebody is who the name says.
+type Trust string
+
+const (
+	// TrustNone is a person who speaks the classic protocol: nothing is proved
+	// and nothing encrypted.
+	TrustNone Trust = ""
+	// TrustPinned is a person whose devices are those that were seen first, or
+	// were vouched for by them.
+	TrustPinned Trust = "pinned"
+	// TrustVerified is such a person whose safety number was compared.
+	TrustVerified Trust = "verified"
+	// TrustChanged is a person who came with a device that nobody vouches for.
+	// Nothing is sent to or taken from that device until it is accepted.
+	TrustChanged Trust = "changed"
+	// TrustLost is a person who was once seen secure and is online by the
+	// classic protocol only. Nothing is sent until that is accepted.
+	TrustLost Trust = "lost"
+)
+
+// Blocked says that nothing goes to the person before the person in front of
+// the screen has decided.
+func (t Trust) Blocked() bool { return t == TrustChanged || t == TrustLost }
 
 // Person is somebody with whom one can have a conversation: whoever is on the
 // roster, and whoever was and has a conversation.
@@ -36,9 +91,21 @@ type Person struct {
 	Name   string `json:"name"`
 	Online bool   `json:"online"`
 	// Stale says that Online is what was last known: the coordinator is away.
-	Stale    bool   `json:"stale,omitempty"`
-	Verified bool   `json:"verified"`
-	Address  string `json:"address,omitempty"`
+	Stale bool `json:"stale,omitempty"`
+	// Presence is set while the person is online.
+	Presence   Presence `json:"presence,omitempty"`
+	StatusText string   `json:"status_text,omitempty"`
+	Display    string   `json:"display,omitempty"`
+	Department string   `json:"department,omitempty"`
+	// Secure says that what is written to this person is encrypted for the
+	// person's devices.
+	Secure bool  `json:"secure"`
+	Trust  Trust `json:"trust,omitempty"`
+	// Verified says that Trust is TrustVerified.
+	Verified bool `json:"verified"`
+	// Typing says that the person is writing to this one now.
+	Typing  bool   `json:"typing,omitempty"`
+	Address string `json:"address,omitempty"`
 	// Unread counts unread messages from this person.
 	Unread int `json:"unread"`
 	// LastMessage is when the last message was exchanged; zero if never.
@@ -50,11 +117,16 @@ type State string
 
 const (
 	// Sending is a message that is stored here and not yet on its way, be it
-	// for a moment or until the person comes online.
+	// for a moment or until the person comes online (Waiting).
 	Sending State = "sending"
 	// Sent is a message that has left this computer. Classic people don't
 	// acknowledge, so for them it is the last state.
 	Sent State = "sent"
+	// Delivered is a message that one of the receiver's devices has stored.
+	Delivered State = "delivered"
+	// Read is a message that the receiver has seen, if the receiver lets
+	// others know.
+	Read State = "read"
 	// Failed is a message that could not be sent; Problem says why. It goes
 	// again only when the person asks for it.
 	Failed State = "failed"
@@ -65,6 +137,109 @@ const (
 // Everyone is the Peer of messages that were sent to all. It can't be anyone's
 // name, for it holds a comma.
 const Everyone = ",everyone"
+
+// These mark an addressee that is no person. No name holds a comma.
+const (
+	departmentPrefix = ",department,"
+	severalPrefix    = ",several,"
+)
+
+// DepartmentPeer returns a department as an addressee.
+func DepartmentPeer(department string) string { return departmentPrefix + department }
+
+// DepartmentOf returns the department that an addressee is, if it is one.
+func DepartmentOf(peer string) (department string, ok bool) {
+	return strings.CutPrefix(peer, departmentPrefix)
+}
+
+// SeveralPeer returns several people as one addressee, whose conversation holds
+// what was sent to just these.
+func SeveralPeer(names []string) string {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return severalPrefix + strings.Join(slices.Compact(names), ",")
+}
+
+// SeveralOf returns the people that an addressee is, if it is several.
+func SeveralOf(peer string) (names []string, ok bool) {
+	list, ok := strings.CutPrefix(peer, severalPrefix)
+	if !ok {
+		return nil, false
+	}
+	return strings.Split(list, ","), true
+}
+
+// Draft is a message that is to be sent.
+type Draft struct {
+	// To is a person's name, Everyone, or what DepartmentPeer or SeveralPeer
+	// return.
+	To   string `json:"to"`
+	Text string `json:"text"`
+	// ReplyTo is the ID of the message that it answers; 0 for none.
+	ReplyTo int64 `json:"reply_to,omitempty"`
+	// Urgent asks the receivers for an acknowledgement.
+	Urgent bool `json:"urgent,omitempty"`
+}
+
+// Progress counts the people to whom a message went. Each number includes
+// those of the next further state: who has read it has it delivered too.
+type Progress struct {
+	Total        int `json:"total"`
+	Delivered    int `json:"delivered"`
+	Read         int `json:"read"`
+	Acknowledged int `json:"acknowledged,omitempty"`
+	Failed       int `json:"failed,omitempty"`
+}
+
+// Recipient is how far a message has come with one person.
+type Recipient struct {
+	Name  string `json:"name"`
+	State State  `json:"state"`
+	// Waiting says that it waits here, because the person can't be reached.
+	Waiting      bool   `json:"waiting,omitempty"`
+	Acknowledged bool   `json:"acknowledged,omitempty"`
+	Problem      string `json:"problem,omitempty"`
+}
+
+// Safety is what two people compare to know that nobody is between them.
+type Safety struct {
+	Peer string `json:"peer"`
+	// Number is 60 digits in groups of five, the same on both sides.
+	Number  string   `json:"number"`
+	Trust   Trust    `json:"trust"`
+	Devices []Device `json:"devices"`
+}
+
+// Device is one of an account's devices.
+type Device struct {
+	// ID is its full spelling.
+	ID    string `json:"id"`
+	Label string `json:"label"`
+	// Online says that it is on the roster now.
+	Online bool `json:"online"`
+	// This says that it is the device at which one sits.
+	This bool `json:"this,omitempty"`
+	// New says that it is one that TrustChanged is about.
+	New bool `json:"new,omitempty"`
+}
+
+// JoinOffer is a code by which another device may join the account.
+type JoinOffer struct {
+	Code    string    `json:"code"`
+	Expires time.Time `json:"expires"`
+}
+
+// TrustAction is what a person decides about another.
+type TrustAction string
+
+const (
+	// TrustAccept pins what is there now: new devices, or the classic protocol.
+	TrustAccept TrustAction = "accept"
+	// TrustVerify says that the safety number was compared.
+	TrustVerify TrustAction = "verify"
+	// TrustUnverify takes that back.
+	TrustUnverify TrustAction = "unverify"
+)
 
 // Message is one message of a conversation.
 type Message struct {
@@ -79,6 +254,28 @@ type Message struct {
 	State  State     `json:"state"`
 	// Problem is a sentence, set if State is Failed.
 	Problem string `json:"problem,omitempty"`
+	// Waiting says of a message that is Sending that it waits on this computer,
+	// because the receiver can't be reached.
+	Waiting bool `json:"waiting,omitempty"`
+	// Progress is set on a message of the person's own to more than one.
+	Progress *Progress `json:"progress,omitempty"`
+	// Audience names who else got a received message, as a short phrase in the
+	// person's language; empty if nobody did.
+	Audience string `json:"audience,omitempty"`
+	// ReplyTo is the ID of the message that this one answers, and Quote the
+	// beginning of that one's text.
+	ReplyTo int64  `json:"reply_to,omitempty"`
+	Quote   string `json:"quote,omitempty"`
+	// Edited says that Text is not the first; Deleted that it was taken back,
+	// and Text is empty.
+	Edited  bool `json:"edited,omitempty"`
+	Deleted bool `json:"deleted,omitempty"`
+	// Urgent asks for an acknowledgement, and Acknowledged says that it was
+	// given: by the person if State is Received, else by the receiver.
+	Urgent       bool `json:"urgent,omitempty"`
+	Acknowledged bool `json:"acknowledged,omitempty"`
+	// Secure says that it went, or came, encrypted between proven devices.
+	Secure bool `json:"secure,omitempty"`
 	// Unread is set on a received message until the person has seen it.
 	Unread bool `json:"unread,omitempty"`
 	// Doubtful marks a received message that came from another address than
@@ -104,8 +301,12 @@ const (
 	EventRoster EventType = "roster"
 	// EventMessage is a new message, in either direction.
 	EventMessage EventType = "message"
-	// EventState is a message whose state changed.
+	// EventState is a message of which something changed: its state, its
+	// progress, or its text because its sender edited or deleted it.
 	EventState EventType = "state"
+	// EventNotice is a sentence that the person should see once: Notice, about
+	// Peer if that is set.
+	EventNotice EventType = "notice"
 	// EventOpen asks the popup process to open the window for Peer; an empty
 	// Peer is the Find popup.
 	EventOpen EventType = "open"
@@ -121,4 +322,5 @@ type Event struct {
 	Roster  []Person  `json:"roster,omitempty"`
 	Message *Message  `json:"message,omitempty"`
 	Peer    string    `json:"peer,omitempty"`
+	Notice  string    `json:"notice,omitempty"`
 }

@@ -8,7 +8,18 @@
 //	GET  /v1/status                          chat.Status
 //	GET  /v1/roster                          [chat.Person, …]
 //	GET  /v1/history?peer=&before=&limit=    [chat.Message, …], oldest first
-//	POST /v1/messages  {"to","text","wait"}  chat.Message; to ",everyone" it goes to all
+//	GET  /v1/recipients?id=                  [chat.Recipient, …]
+//	POST /v1/messages  chat.Draft + "wait"   chat.Message; to ",everyone" it goes to all
+//	POST /v1/edit      {"id","text"}         a new text for a message of one's own
+//	POST /v1/delete    {"id"}                takes a message of one's own back
+//	POST /v1/acknowledge {"id"}              answers an urgent message
+//	POST /v1/typing    {"peer","active"}     tells peer that the person writes
+//	POST /v1/presence  chat.OwnStatus        what the person says of itself
+//	GET  /v1/safety?peer=                    chat.Safety
+//	POST /v1/trust     {"peer","action"}     chat.TrustAction
+//	GET  /v1/devices                         [chat.Device, …], one's own
+//	POST /v1/devices/join   {}               chat.JoinOffer
+//	POST /v1/devices/remove {"id"}           takes a device off the account
 //	POST /v1/retry     {"id"}                sends a failed message again
 //	POST /v1/read      {"peer"}              marks a conversation as read
 //	POST /v1/compose   {"peer"}              opens a window; without a peer, Find
@@ -49,10 +60,33 @@ type Engine interface {
 	// if peer is empty) that are older than message before (0: the newest),
 	// oldest first.
 	History(ctx context.Context, peer string, before int64, limit int) ([]chat.Message, error)
-	// Send stores a message to the person, or to chat.Everyone, and returns it
-	// in the state Sending; its way shows in events. If wait is set it returns
-	// when the message is Sent or Failed, or waits for a person who is offline.
-	Send(ctx context.Context, to, text string, wait bool) (chat.Message, error)
+	// Send stores a message and returns it in the state Sending; its way shows
+	// in events. If wait is set it returns when the message is Sent, Delivered
+	// or Failed, or waits for somebody who can't be reached.
+	Send(ctx context.Context, draft chat.Draft, wait bool) (chat.Message, error)
+	// Recipients returns how far a message has come with each of its receivers.
+	Recipients(ctx context.Context, id int64) ([]chat.Recipient, error)
+	// Edit gives a message of the person's own a new text, and Delete takes one
+	// back, at its receivers too.
+	Edit(ctx context.Context, id int64, text string) error
+	Delete(ctx context.Context, id int64) error
+	// Acknowledge answers an urgent message.
+	Acknowledge(ctx context.Context, id int64) error
+	// Typing tells peer that the person is writing, or has stopped. It is
+	// repeated every three seconds while it lasts.
+	Typing(peer string, active bool)
+	// SetStatus changes what the person says of itself, and remembers it.
+	SetStatus(ctx context.Context, own chat.OwnStatus) error
+	// Safety returns what the person and peer can compare.
+	Safety(ctx context.Context, peer string) (chat.Safety, error)
+	// Trust decides about peer.
+	Trust(ctx context.Context, peer string, action chat.TrustAction) error
+	// Devices returns the account's own devices, this one first.
+	Devices(ctx context.Context) ([]chat.Device, error)
+	// OfferJoin returns a code by which another device may join the account.
+	OfferJoin(ctx context.Context) (chat.JoinOffer, error)
+	// RemoveDevice takes one of the account's own devices off it, by its ID.
+	RemoveDevice(ctx context.Context, id string) error
 	// Retry sends a Failed message again.
 	Retry(ctx context.Context, id int64) error
 	// MarkRead says that the person has seen all messages from peer.
