@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,6 +60,7 @@ func TestConformance(t *testing.T) {
 		{"a dial can be cancelled", cancelledDial},
 		{"writing to a closed end fails in the end", writeToClosed},
 		{"a port is free again once closed", reuse},
+		{"a host knows its addresses", ownAddresses},
 	}
 	loopback := netip.MustParseAddr("127.0.0.1")
 	one, two := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
@@ -483,4 +485,27 @@ func reuse(b bed) {
 	c := b.packets(b.b, netip.AddrPortFrom(b.bAddr, 0))
 	b.ok(c.Close())
 	b.packets(b.b, hostnet.AddrPort(c.LocalAddr()))
+}
+
+// Every address that a host names can be listened at, and none is the
+// loopback's.
+func ownAddresses(b bed) {
+	addrs, err := b.a.Addrs()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, a := range addrs {
+		if a.IsLoopback() || a.IsLinkLocalUnicast() || a.Is4In6() {
+			b.Errorf("%v is among them", a)
+		}
+		c, err := b.a.ListenPacket(b.Context(), netip.AddrPortFrom(a, 0))
+		if err != nil {
+			b.Errorf("%v: %v", a, err)
+			continue
+		}
+		c.Close()
+	}
+	if !b.aAddr.IsLoopback() && !slices.Contains(addrs, b.aAddr) {
+		b.Errorf("%v is not among %v", b.aAddr, addrs)
+	}
 }

@@ -29,6 +29,9 @@ type Net interface {
 	Listen(ctx context.Context, local netip.AddrPort) (net.Listener, error)
 	// Dial opens a TCP connection.
 	Dial(ctx context.Context, remote netip.AddrPort) (net.Conn, error)
+	// Addrs returns the host's own addresses now, the loopback's left out, and
+	// those that mean nothing beyond one link (RFC 3927, RFC 4291 2.5.6).
+	Addrs() ([]netip.Addr, error)
 }
 
 // OS is the operating system's network.
@@ -60,6 +63,22 @@ func (portable) Listen(ctx context.Context, local netip.AddrPort) (net.Listener,
 func (portable) Dial(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, "tcp", remote.String())
+}
+
+func (portable) Addrs() ([]netip.Addr, error) {
+	all, err := net.InterfaceAddrs() // of interfaces that are up
+	var addrs []netip.Addr
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && matters(prefix.Addr()) {
+			addrs = append(addrs, prefix.Addr().Unmap())
+		}
+	}
+	return addrs, err
+}
+
+// matters says whether others may reach a host at an address.
+func matters(a netip.Addr) bool {
+	return a.IsGlobalUnicast() // neither loopback, link-local, multicast nor unspecified
 }
 
 // AddrPort returns the address of a socket of this package, with an IPv4

@@ -100,6 +100,22 @@ func (h *simHost) Dial(ctx context.Context, remote netip.AddrPort) (net.Conn, er
 	return c, nil
 }
 
+// Addrs implements Net.
+func (h *simHost) Addrs() ([]netip.Addr, error) {
+	h.sim.mu.Lock()
+	defer h.sim.mu.Unlock()
+	if h.down {
+		return nil, nil
+	}
+	var addrs []netip.Addr
+	for _, a := range h.addrs {
+		if matters(a) {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs, nil
+}
+
 // dial waits for a handshake's one round trip, in which the SYN finds a
 // listener, a host that refuses, or nobody.
 func (h *simHost) dial(ctx context.Context, remote netip.AddrPort) (*simConn, error) {
