@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"earshot/p2p"
+	"earshot/protocol/identity"
 	"earshot/tray/chat"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
@@ -49,6 +50,14 @@ type Config struct {
 	// Name and Server are what the status shows until the first login.
 	Name, Server string
 	Version      string
+	// Device is this device's own key; zero if there is only the classic
+	// protocol.
+	Device identity.PublicKey
+	// ReadReceipts lets others know what the person has seen.
+	ReadReceipts bool
+	// Status is what the person says of itself until it says something else,
+	// which the store remembers.
+	Status chat.OwnStatus
 	// StartPopup runs the popup process, which opens the window for peer
 	// first, until it has ended. It is called again only after it returned.
 	// Its error reads as a sentence. If it is nil there are no windows.

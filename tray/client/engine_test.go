@@ -61,12 +61,12 @@ func TestSendAndItsErrors(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	for to, text := range map[string]string{"Nobody": "x", "": "x", "me": "x", "Bo": " \n"} {
-		_, err := r.Send(t.Context(), to, text, true)
+		_, err := r.Send(t.Context(), chat.Draft{To: to, Text: text}, true)
 		if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.HasSuffix(refused.Sentence, ".") {
 			t.Errorf("to %q: %v", to, err)
 		}
 	}
-	if _, err := r.Send(t.Context(), "Bo", strings.Repeat("x", client.MaxText+1), false); err == nil {
+	if _, err := r.Send(t.Context(), chat.Draft{To: "Bo", Text: strings.Repeat("x", client.MaxText+1)}, false); err == nil {
 		t.Error("a text without end was taken")
 	}
 	if m := r.send(chat.Everyone, "all", true); m.State != chat.Sent {
@@ -182,8 +182,8 @@ func TestOutboxSurvivesARestart(t *testing.T) {
 func TestReceivedMessagesAreStoredFirst(t *testing.T) {
 	r := fresh(t)
 	r.online("Bo")
-	r.net.events <- p2p.Received{From: "Me", Text: "my own echo", Group: true, Known: true}
-	r.net.events <- p2p.Received{From: "bo", Text: "hello", Known: true}
+	r.net.events <- classicItem("Me", "my own echo", true, true)
+	r.net.events <- classicItem("bo", "hello", false, true)
 	m := r.state("hello", chat.Received)
 	if stored, err := r.store.Message(t.Context(), m.ID); err != nil || stored.Text != "hello" {
 		t.Fatalf("announced and not stored: %+v, %v", stored, err)
@@ -191,8 +191,8 @@ func TestReceivedMessagesAreStoredFirst(t *testing.T) {
 	if m.Sender != "Bo" || !m.Unread || m.Doubtful {
 		t.Errorf("%+v", m)
 	}
-	r.net.events <- p2p.Received{From: "Bo", Text: "forged"}
-	r.net.events <- p2p.Received{From: "Bo", Text: "to all", Group: true, Known: true}
+	r.net.events <- classicItem("Bo", "forged", false, false)
+	r.net.events <- classicItem("Bo", "to all", true, true)
 	if m := r.state("forged", chat.Received); !m.Doubtful {
 		t.Errorf("%+v", m)
 	}
@@ -218,9 +218,9 @@ func TestStrangersAreLimited(t *testing.T) {
 	r := fresh(t)
 	r.online("Bo")
 	for i := range 200 {
-		r.net.events <- p2p.Received{From: fmt.Sprint("stranger ", i), Text: "buy"}
+		r.net.events <- classicItem(fmt.Sprint("stranger ", i), "buy", false, false)
 	}
-	r.net.events <- p2p.Received{From: "Bo", Text: "end", Known: true}
+	r.net.events <- classicItem("Bo", "end", false, true)
 	r.state("end", chat.Received)
 	all, err := r.History(t.Context(), "", 0, 1000)
 	if err != nil || len(all) > 40 || len(all) < 20 {
@@ -274,7 +274,7 @@ func TestQuitEndsEverything(t *testing.T) {
 	r.Quit()
 	r.Quit()
 	drain(t, r.sub)
-	if _, err := r.Send(t.Context(), "Bo", "too late", true); err == nil {
+	if _, err := r.Send(t.Context(), chat.Draft{To: "Bo", Text: "too late"}, true); err == nil {
 		t.Error("an engine that has ended took a message")
 	}
 	if err := r.Compose(t.Context(), ""); err == nil {
@@ -303,11 +303,11 @@ func TestWhatIsNotStoredIsNotAnnounced(t *testing.T) {
 		}}
 	})
 	r.online("Bo")
-	if _, err := r.Send(t.Context(), "Bo", "bad", true); err == nil {
+	if _, err := r.Send(t.Context(), chat.Draft{To: "Bo", Text: "bad"}, true); err == nil {
 		t.Error("a message that can't be stored was taken")
 	}
-	r.net.events <- p2p.Received{From: "Bo", Text: "bad too", Known: true}
-	r.net.events <- p2p.Received{From: "Bo", Text: "good", Known: true}
+	r.net.events <- classicItem("Bo", "bad too", false, true)
+	r.net.events <- classicItem("Bo", "good", false, true)
 	r.await(func(e chat.Event) bool {
 		if e.Message != nil && strings.Contains(e.Message.Text, "bad") {
 			t.Errorf("announced: %+v", e.Message)

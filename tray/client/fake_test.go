@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"earshot/p2p"
+	"earshot/protocol/identity"
 	"earshot/tray/chat"
 	"earshot/tray/client"
 	"earshot/tray/i18n"
@@ -30,10 +32,11 @@ type network struct {
 	sent []string // "name: text"
 	fail map[string]error
 	out  bool // logged out
+	over chan struct{}
 }
 
 func newNetwork() *network {
-	return &network{events: make(chan p2p.Event), fail: make(map[string]error)}
+	return &network{events: make(chan p2p.Event), fail: make(map[string]error), over: make(chan struct{})}
 }
 
 func (n *network) Run(ctx context.Context, on func(p2p.Event)) error {
@@ -44,32 +47,46 @@ func (n *network) Run(ctx context.Context, on func(p2p.Event)) error {
 		case <-ctx.Done():
 			n.mu.Lock()
 			n.out = true
+			close(n.over)
 			n.mu.Unlock()
 			return nil
 		}
 	}
 }
 
-func (n *network) Send(ctx context.Context, to p2p.Person, text string) error {
+func (n *network) Send(to p2p.Target, item p2p.Item, done func(error)) {
+	go func() { done(n.carry(context.Background(), to.Person.Name, item.Body.(p2p.Text).Text)) }()
+}
+
+func (n *network) carry(ctx context.Context, name, text string) error {
 	if n.gate != nil {
 		select {
 		case <-n.gate:
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-n.over:
+			return p2p.ErrNotConnected
 		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := n.fail[to.Name]; err != nil {
+	if err := n.fail[name]; err != nil {
 		return err
 	}
-	n.sent = append(n.sent, to.Name+": "+text)
+	n.sent = append(n.sent, name+": "+text)
 	return nil
 }
 
 func (n *network) SendToAll(ctx context.Context, text string) error {
-	return n.Send(ctx, p2p.Person{Name: "all"}, text)
+	return n.carry(ctx, "all", text)
 }
+
+func (n *network) Typing(p2p.Target, bool) {}
+func (n *network) SetStatus(p2p.Status)    {}
+func (n *network) OfferJoin() (identity.JoinCode, time.Time, error) {
+	return identity.JoinCode{}, time.Time{}, p2p.ErrNotSupported
+}
+func (n *network) RemoveDevice(context.Context, identity.PublicKey) error { return p2p.ErrNotSupported }
 
 func (n *network) list() []string {
 	n.mu.Lock()
@@ -193,7 +210,7 @@ func (r *rig) online(names ...string) {
 
 func (r *rig) send(to, text string, wait bool) chat.Message {
 	r.t.Helper()
-	m, err := r.Send(r.t.Context(), to, text, wait)
+	m, err := r.Send(r.t.Context(), chat.Draft{To: to, Text: text}, wait)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -223,4 +240,13 @@ func drain(t *testing.T, sub localapi.Subscription) []chat.Event {
 		}
 		all = append(all, e)
 	}
+}
+
+// classicItem is what somebody said by the classic protocol.
+func classicItem(from, text string, all, known bool) p2p.Received {
+	r := p2p.Received{From: from, Known: known, Item: p2p.Item{At: time.Now(), Body: p2p.Text{Text: text}}}
+	if all {
+		r.Item.Audience.Kind = p2p.Everyone
+	}
+	return r
 }

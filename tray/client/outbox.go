@@ -47,7 +47,8 @@ func (e *Engine) outbox(peer string) *outbox {
 }
 
 // Send implements localapi.Engine.
-func (e *Engine) Send(ctx context.Context, to, text string, wait bool) (chat.Message, error) {
+func (e *Engine) Send(ctx context.Context, draft chat.Draft, wait bool) (chat.Message, error) {
+	to, text := draft.To, draft.Text
 	switch {
 	case strings.TrimSpace(text) == "":
 		return chat.Message{}, e.sentence(localapi.CodeBadRequest, "EngineEmptyText")
@@ -162,7 +163,14 @@ func (e *Engine) deliver(k string) {
 		if k == chat.Everyone {
 			err = e.config.Transport.SendToAll(e.work, m.Text)
 		} else {
-			err = e.config.Transport.Send(e.work, to, m.Text)
+			done := make(chan error, 1)
+			e.config.Transport.Send(p2p.Target{Person: to},
+				p2p.Item{At: m.At, Body: p2p.Text{Text: m.Text}}, func(err error) { done <- err })
+			select {
+			case err = <-done:
+			case <-e.work.Done():
+				err = e.work.Err()
+			}
 		}
 		e.post(e.sent(o, m, err))
 	})

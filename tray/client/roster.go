@@ -65,7 +65,7 @@ func first(a, b bool) int {
 // viewLocked is a person as others see it.
 func (e *Engine) viewLocked(p *person) chat.Person {
 	view := chat.Person{
-		Name: p.Name, Online: p.online, Verified: p.Verified, Unread: p.unread, LastMessage: p.last,
+		Name: p.Name, Online: p.online, Unread: p.unread, LastMessage: p.last,
 		Stale: p.online && e.status.Connection != chat.Online,
 	}
 	if p.Addr.IsValid() {
@@ -227,7 +227,7 @@ func (e *Engine) came(n p2p.Person) {
 	p := e.personLocked(n.Name)
 	t := chat.EventLogin
 	if p.online {
-		if p.Person == n {
+		if p.Person.Equal(n) {
 			return
 		}
 		t = chat.EventPerson
@@ -292,8 +292,12 @@ func (e *Engine) incoming(r p2p.Received) (chat.Message, bool) {
 	if k == e.self || k == chat.Everyone || k == "" {
 		return chat.Message{}, false
 	}
+	text, ok := r.Item.Body.(p2p.Text)
+	if !ok {
+		return chat.Message{}, false
+	}
 	m := chat.Message{
-		Peer: r.From, Sender: r.From, Text: r.Text, At: time.Now(),
+		Peer: r.From, Sender: r.From, Text: text.Text, At: time.Now(),
 		State: chat.Received, Unread: true, Doubtful: !r.Known,
 	}
 	p := e.people[k]
@@ -304,7 +308,7 @@ func (e *Engine) incoming(r p2p.Received) (chat.Message, bool) {
 	if p != nil {
 		m.Peer, m.Sender = p.Name, p.Name
 	}
-	if r.Group {
+	if r.Item.Audience.Kind == p2p.Everyone {
 		m.Peer = chat.Everyone
 	}
 	return m, true
