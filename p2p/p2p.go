@@ -142,6 +142,8 @@ var (
 	// ErrNotSupported is a call that the coordinator's protocol has nothing
 	// for.
 	ErrNotSupported = fmt.Errorf("%w: the coordinator's protocol can't do this", ErrTransport)
+	// ErrNotSecure is a coordinator that does not speak the secure protocol.
+	ErrNotSecure = fmt.Errorf("%w: the coordinator speaks the classic protocol only", ErrTransport)
 	// ErrIdentity is a coordinator that could not prove to be the one that was
 	// expected.
 	ErrIdentity = fmt.Errorf("%w: the coordinator is not the expected one", ErrTransport)
