@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -15,15 +14,30 @@ import (
 // Settings is what a person may choose, as settings.toml holds it. What is
 // empty is not chosen.
 type Settings struct {
-	// Server is the coordinator, HOST or HOST:PORT.
-	Server string `toml:"server,omitempty" comment:"The coordinator: HOST or HOST:PORT."`
+	// Server is the coordinator: HOST, HOST:PORT or its link.
+	Server string `toml:"server,omitempty" comment:"The coordinator: HOST, HOST:PORT or its link, earshot://HOST/#FINGERPRINT."`
 	// Name is the person's name on the roster.
 	Name string `toml:"name,omitempty" comment:"Your name on the roster; without it, your account's name."`
 	// Language is a BCP 47 tag, or "auto".
 	Language string `toml:"language,omitempty" comment:"Language of the windows and texts: en, zh-Hans or auto."`
 	// Encoding is what is spoken to the coordinator, or "auto".
 	Encoding string `toml:"encoding,omitempty" comment:"Encoding spoken to the coordinator: auto, utf-16le, utf-8 or gb18030."`
+	// ReadReceipts says whether others learn what the person has read: "on",
+	// which is the default, or "off".
+	ReadReceipts string `toml:"read_receipts,omitempty" comment:"Whether others see that you have read their messages: on or off."`
+	// AwayAfter is after how many minutes without keyboard or mouse the person
+	// is away; 0 is the default, and below 0 is never.
+	AwayAfter int `toml:"away_after,omitempty" comment:"Minutes without keyboard or mouse until you are away; -1 is never."`
+	// Keyring says whether the device's key is kept in the system's keyring:
+	// "auto", which is the default, or "off".
+	Keyring string `toml:"keyring,omitempty" comment:"Whether your key is kept in the system's keyring where there is one: auto or off."`
 }
+
+// DefaultAwayAfter is what an AwayAfter of 0 means, in minutes.
+const DefaultAwayAfter = 10
+
+// SendsReceipts says whether others learn what the person has read.
+func (s Settings) SendsReceipts() bool { return s.ReadReceipts != "off" }
 
 // Encodings are the values that Settings.Encoding may have.
 var Encodings = []string{"auto", "utf-16le", "utf-8", "gb18030"}
@@ -73,32 +87,11 @@ func (p Profile) Load() (Settings, error) {
 	return s, nil
 }
 
-// Save replaces the settings file in one step: a crash leaves the old or the
-// new one.
-func (p Profile) Save(s Settings) (err error) {
+// Save replaces the settings file.
+func (p Profile) Save(s Settings) error {
 	b, err := toml.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("profile: %w", err)
 	}
-	f, err := os.CreateTemp(p.dir, "settings-*.toml") // mode 0600
-	if err != nil {
-		return fmt.Errorf("profile: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-			err = fmt.Errorf("profile: %w", err)
-		}
-	}()
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), p.Settings()); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(p.Settings()))
+	return p.replace(p.Settings(), b)
 }
