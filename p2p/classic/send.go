@@ -86,7 +86,9 @@ func (t *Transport) OfferJoin() (identity.JoinCode, time.Time, error) {
 }
 
 // RemoveDevice implements p2p.Transport: the protocol knows no devices.
-func (t *Transport) RemoveDevice(context.Context, identity.PublicKey) error { return p2p.ErrNotSupported }
+func (t *Transport) RemoveDevice(context.Context, identity.PublicKey) error {
+	return p2p.ErrNotSupported
+}
 
 // outlets are the sockets through which messages leave, one for each listener
 // that was written to lately. One mutex guards the table, each outlet has one

@@ -74,7 +74,7 @@ func New(cfg Config) (*Transport, error) {
 	if err := classic.ValidateName(cfg.Name); err != nil {
 		return nil, err
 	}
-	host, port, err := splitServer(cfg.Server)
+	host, port, err := SplitServer(cfg.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +94,9 @@ func New(cfg Config) (*Transport, error) {
 	}, nil
 }
 
-// splitServer reads HOST or HOST:PORT; an IPv6 address may stand alone or in
+// SplitServer reads HOST or HOST:PORT, without a port the default one; an IPv6 address may stand alone or in
 // brackets.
-func splitServer(server string) (host string, port uint16, err error) {
+func SplitServer(server string) (host string, port uint16, err error) {
 	if addr, err := netip.ParseAddr(server); err == nil {
 		return addr.String(), DefaultPort, nil
 	}
