@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -35,19 +36,43 @@ type client struct {
 // the --encoding flag takes it.
 func startClient(t *testing.T, c *coordinator, name, encoding string) *client {
 	t.Helper()
+	k := newClient(t, c, name)
+	k.args = append(k.args, "--encoding", encoding)
+	k.start(t)
+	return k
+}
+
+// newClient returns a client with a profile of its own that isn't started. Its
+// key is not put into the keyring of whoever runs the test.
+func newClient(t *testing.T, c *coordinator, name string) *client {
+	t.Helper()
 	dir := t.TempDir()
 	k := &client{
 		name: name, profile: filepath.Join(dir, "profile"), server: c.addr.String(),
 		env:  []string{"XDG_RUNTIME_DIR=" + dir, "HOME=" + dir, "LANG=C.UTF-8", "LANGUAGE="},
 		mode: []string{"--headless"},
-		args: []string{"--name", name, "--encoding", encoding},
+		args: []string{"--name", name},
 	}
-	k.start(t)
+	if err := os.Mkdir(k.profile, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(k.profile, "settings.toml"), []byte("keyring = 'off'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return k
 }
 
-// start starts the client, again after an end.
+// start starts the client, again after an end, and returns when it is online.
 func (k *client) start(t *testing.T) {
+	t.Helper()
+	k.launch(t)
+	k.wait(t, "online", func(e chat.Event) bool {
+		return e.Status != nil && e.Status.Connection == chat.Online
+	})
+}
+
+// launch starts the client, who may not come online.
+func (k *client) launch(t *testing.T) {
 	t.Helper()
 	args := slices.Concat([]string{"run", "--profile", k.profile, "--server", k.server}, k.mode, k.args)
 	k.process = start(t, "earshot "+k.name, k.env, earshot, args...)
@@ -55,9 +80,6 @@ func (k *client) start(t *testing.T) {
 	k.events, k.more = nil, make(chan struct{})
 	k.mu.Unlock()
 	k.watch(t)
-	k.wait(t, "online", func(e chat.Event) bool {
-		return e.Status != nil && e.Status.Connection == chat.Online
-	})
 }
 
 // watch runs `earshot watch --json` until the client or the test ends.
@@ -205,10 +227,10 @@ func (k *client) roster(t *testing.T) []chat.Person {
 	return people
 }
 
-func (k *client) history(t *testing.T, peer string) []chat.Message {
+func (k *client) history(t *testing.T, peer string, flags ...string) []chat.Message {
 	t.Helper()
 	var messages []chat.Message
-	if err := json.Unmarshal([]byte(k.must(t, "history", peer, "--json")), &messages); err != nil {
+	if err := json.Unmarshal([]byte(k.must(t, append([]string{"history", peer, "--json"}, flags...)...)), &messages); err != nil {
 		t.Fatal(err)
 	}
 	return messages

@@ -88,24 +88,46 @@ type coordinator struct {
 	addr    netip.AddrPort
 	metrics netip.AddrPort
 	dir     string
+	env     []string
 }
 
 func startCoordinator(t *testing.T) *coordinator {
+	t.Helper()
+	return startCoordinatorWith(t)
+}
+
+// startClassicCoordinator starts one that speaks the classic protocol only, as
+// programs in the field do.
+func startClassicCoordinator(t *testing.T) *coordinator {
+	t.Helper()
+	return startCoordinatorWith(t, "EARSHOT_SECURE=false")
+}
+
+// startCoordinatorWith starts one with more in its environment.
+func startCoordinatorWith(t *testing.T, env ...string) *coordinator {
 	t.Helper()
 	base := freePorts(t, 4)
 	c := &coordinator{
 		addr:    netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), base),
 		metrics: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), base+3),
 		dir:     t.TempDir(),
+		env:     env,
 	}
 	c.start(t)
 	return c
 }
 
+// command is a command of earshotd's that speaks to the running coordinator.
+func (c *coordinator) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(earshotd, append(args[:1:1], append([]string{"--listen", c.addr.String(), "--data", c.dir}, args[1:]...)...)...)
+	cmd.Env = append(append(cmd.Environ(), "EARSHOT_METRICS_LISTEN="+c.metrics.String()), c.env...)
+	return cmd
+}
+
 // start starts earshotd, again after an end, and returns when it answers.
 func (c *coordinator) start(t *testing.T) {
 	t.Helper()
-	c.process = start(t, "earshotd", []string{"EARSHOT_METRICS_LISTEN=" + c.metrics.String()},
+	c.process = start(t, "earshotd", append([]string{"EARSHOT_METRICS_LISTEN=" + c.metrics.String()}, c.env...),
 		earshotd, "run", "--listen", c.addr.String(), "--data", c.dir)
 	eventually(t, "the coordinator answers on its TCP port", func() bool {
 		select {

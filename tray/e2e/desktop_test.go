@@ -17,10 +17,8 @@ import (
 // startTray starts a client in the tray of a desktop.
 func startTray(t *testing.T, c *coordinator, d *desktoptest.Desktop, name string, args ...string) *client {
 	t.Helper()
-	k := &client{
-		name: name, profile: filepath.Join(d.Home, "profile"), server: c.addr.String(),
-		env: d.Env(), args: append([]string{"--name", name}, args...),
-	}
+	k := newClient(t, c, name)
+	k.env, k.mode, k.args = d.Env(), nil, append(k.args, args...)
 	k.start(t)
 	d.AwaitTrayIcon()
 	return k
