@@ -1,0 +1,306 @@
+package control
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"earshot/p2p"
+	"earshot/protocol/hostnet"
+	"earshot/protocol/identity"
+	"earshot/protocol/wire"
+)
+
+// Event is what a Client tells its owner, in the order in which it took effect.
+type Event interface{ event() }
+
+type (
+	// Connecting says that an attempt begins.
+	Connecting struct{}
+	// Connected says that the login was accepted. Users is the whole roster,
+	// the client's own account with it; it replaces what was known before.
+	Connected struct {
+		Welcome *wire.Welcome
+		Users   []*wire.User
+		Local   netip.AddrPort
+	}
+	// Disconnected says that the coordinator is out of reach, and when the next
+	// attempt begins. NotSecure says that nothing was found that speaks the
+	// secure protocol, which another coordinator may do.
+	Disconnected struct {
+		Cause     error
+		Retry     time.Time
+		NotSecure bool
+	}
+	// Put and Gone are a user who came or changed, and one who left.
+	Put  struct{ User *wire.User }
+	Gone struct{ User *wire.User }
+
+	Introduction struct{ Introduction *wire.Introduction }
+	GroupTalk    struct{ GroupTalk *wire.GroupTalk }
+	JoinRequest  struct{ JoinRequest *wire.JoinRequest }
+	Account      struct{ Account *wire.Account }
+)
+
+func (Connecting) event()   {}
+func (Connected) event()    {}
+func (Disconnected) event() {}
+func (Put) event()          {}
+func (Gone) event()         {}
+func (Introduction) event() {}
+func (GroupTalk) event()    {}
+func (JoinRequest) event()  {}
+func (Account) event()      {}
+
+// Config is what New needs.
+type Config struct {
+	Net hostnet.Net
+	// Host and Port are the coordinator's; the name is resolved again at every
+	// attempt.
+	Host string
+	Port uint16
+	// Resolve looks up the addresses of a host; nil asks the system.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	Key     identity.Key
+	// Verify decides whether the coordinator is the expected one. Its error
+	// belongs to p2p.ErrIdentity and ends the attempt.
+	Verify func(tls.ConnectionState) error
+	// Hello returns all of a hello but its position, for a connection from a
+	// local address. It is called at every attempt.
+	Hello func(local netip.Addr) *wire.Hello
+	Log   *slog.Logger // nil for none
+}
+
+// Client is one client of a secure coordinator. The goroutine of Run owns the
+// mirror and reads the connection; a second one writes, and mu guards what both
+// and the callers of Send share.
+type Client struct {
+	cfg     Config
+	log     *slog.Logger
+	tls     *tls.Config
+	mirror  *mirror
+	backoff backoff
+	kick    chan struct{}
+
+	mu   sync.Mutex
+	link *link // nil between two logins
+}
+
+// New starts nothing.
+func New(cfg Config) (*Client, error) {
+	if cfg.Verify == nil || cfg.Hello == nil || cfg.Host == "" || cfg.Port == 0 {
+		return nil, errors.New("control: the configuration is incomplete")
+	}
+	if cfg.Resolve == nil {
+		cfg.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{cfg: cfg, log: cfg.Log, mirror: newMirror(), kick: make(chan struct{}, 1)}
+	c.tls = identity.ClientTLS(cfg.Key.Certificate(), identity.ALPNControl, nil)
+	c.tls.ServerName = cfg.Host // which a coordinator with several certificates wants to know
+	c.tls.VerifyConnection = func(state tls.ConnectionState) error {
+		if state.NegotiatedProtocol != identity.ALPNControl {
+			return errNotSecure
+		}
+		return cfg.Verify(state)
+	}
+	return c, nil
+}
+
+// errNotSecure is what answers but doesn't speak the protocol.
+var errNotSecure = fmt.Errorf("%w: what answers there does not speak the secure protocol", p2p.ErrNoAnswer)
+
+// Run logs in, keeps the login alive and calls on for each event, from this
+// goroutine, until ctx ends; then it logs out and returns nil. It may be called
+// once.
+func (c *Client) Run(ctx context.Context, on func(Event)) error {
+	for ctx.Err() == nil {
+		on(Connecting{})
+		secure, err := c.attempt(ctx, on)
+		if ctx.Err() != nil {
+			return nil
+		}
+		wait := c.backoff.wait(err)
+		c.log.Warn("not connected", "server", c.cfg.Host, "cause", err, "retry_in", wait)
+		on(Disconnected{Cause: err, Retry: time.Now().Add(wait), NotSecure: !secure && !errors.Is(err, p2p.ErrIdentity)})
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-c.kick:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// attempt connects, logs in, and reads until the connection ends. secure says
+// that somebody answered who speaks the protocol.
+func (c *Client) attempt(ctx context.Context, on func(Event)) (secure bool, err error) {
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	l := newLink(conn)
+	defer l.close()
+	defer context.AfterFunc(ctx, l.close)()
+	local := hostnet.AddrPort(conn.LocalAddr())
+	hello := c.cfg.Hello(local.Addr())
+	hello.Epoch, hello.Sequence = c.mirror.epoch, c.mirror.sequence
+	if err := l.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Hello{Hello: hello}}); err != nil {
+		return true, err
+	}
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	defer l.close()
+	writer.Go(func() { l.write(c.kick) })
+	defer c.use(nil)
+	err = c.read(l, local, on)
+	if errors.Is(err, errRoster) || errors.Is(err, wire.ErrFrame) {
+		// Nothing of what is known can be relied on.
+		c.mirror.forget()
+	}
+	return true, err
+}
+
+// use makes a link the one that Send writes to; nil is none.
+func (c *Client) use(l *link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.link = l
+}
+
+// read takes what the coordinator says, until the connection ends.
+func (c *Client) read(l *link, local netip.AddrPort, on func(Event)) error {
+	s := session{client: c, local: local, on: on}
+	for {
+		frame := new(wire.ToClient)
+		if err := l.read(frame); err != nil {
+			return err
+		}
+		if s.welcome == nil {
+			switch body := frame.GetBody().(type) {
+			case *wire.ToClient_Refused:
+				return refusedError(body.Refused)
+			case *wire.ToClient_Welcome:
+				if err := s.accept(body.Welcome, l); err != nil {
+					return err
+				}
+			}
+			continue // nothing else has a meaning yet
+		}
+		if err := s.take(frame, l); err != nil {
+			return err
+		}
+	}
+}
+
+// session is a login that is accepted, or about to be.
+type session struct {
+	client  *Client
+	local   netip.AddrPort
+	on      func(Event)
+	welcome *wire.Welcome
+	whole   bool // the roster is here, and Connected was told
+}
+
+func (s *session) accept(w *wire.Welcome, l *link) error {
+	if w.GetVersion() != 1 {
+		return fmt.Errorf("%w: the coordinator chose version %d of the protocol, which this program does not know", p2p.ErrNoAnswer, w.GetVersion())
+	}
+	s.welcome = w
+	m := s.client.mirror
+	m.next = nil
+	l.setKeepalive(time.Duration(w.GetKeepaliveSeconds()) * time.Second)
+	switch {
+	case !w.GetResumed():
+		m.forget()
+	case w.GetEpoch() != m.epoch:
+		return fmt.Errorf("%w: it goes on with a roster that this client does not have", errRoster)
+	default:
+		s.complete(l)
+	}
+	return nil
+}
+
+// complete tells that the login is done and the roster whole.
+func (s *session) complete(l *link) {
+	s.whole = true
+	s.client.backoff.reset()
+	s.client.use(l)
+	s.on(Connected{Welcome: s.welcome, Users: s.client.mirror.all(), Local: s.local})
+}
+
+// take handles one frame of an accepted login. Those that are not known are
+// skipped.
+func (s *session) take(frame *wire.ToClient, l *link) error {
+	switch body := frame.GetBody().(type) {
+	case *wire.ToClient_Snapshot:
+		whole, err := s.client.mirror.snapshot(body.Snapshot)
+		if err != nil {
+			return err
+		}
+		if whole {
+			s.complete(l)
+		}
+	case *wire.ToClient_Delta:
+		if !s.whole {
+			return fmt.Errorf("%w: a change comes before the roster", errRoster)
+		}
+		put, gone, err := s.client.mirror.delta(body.Delta)
+		if err != nil {
+			return err
+		}
+		if put != nil {
+			s.on(Put{put})
+		}
+		if gone != nil {
+			s.on(Gone{gone})
+		}
+	case *wire.ToClient_Refused:
+		return refusedError(body.Refused)
+	case *wire.ToClient_Introduction:
+		s.on(Introduction{body.Introduction})
+	case *wire.ToClient_GroupTalk:
+		s.on(GroupTalk{body.GroupTalk})
+	case *wire.ToClient_JoinRequest:
+		s.on(JoinRequest{body.JoinRequest})
+	case *wire.ToClient_Account:
+		s.on(Account{body.Account})
+	case *wire.ToClient_Ping:
+		_ = l.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Pong{Pong: &wire.Pong{}}})
+	}
+	return nil
+}
+
+// Send hands a frame to the coordinator. The error is p2p.ErrNotConnected if
+// there is no login, or one that is too slow. It may be called from any
+// goroutine.
+func (c *Client) Send(frame *wire.ToCoordinator) error {
+	c.mu.Lock()
+	l := c.link
+	c.mu.Unlock()
+	if l == nil {
+		return p2p.ErrNotConnected
+	}
+	return l.send(frame)
+}
+
+// Kick says that the network may have changed: a connection has to show within
+// seconds that it lives, and an attempt that is waited for begins at once.
+func (c *Client) Kick() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,8 @@
+// Package control is a client's connection to its coordinator over the secure
+// protocol: it logs in, mirrors the roster, and comes back by itself.
+//
+//	client.go   the goroutine that owns the login and its attempts
+//	link.go     one connection: a reader and a writer
+//	mirror.go   the copy of the roster, as a pure type
+//	retry.go    when to try again
+package control
