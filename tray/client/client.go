@@ -21,15 +21,22 @@ import (
 type Store interface {
 	Apply(ctx context.Context, changes ...store.Change) error
 	Conversations(ctx context.Context, limit int) ([]store.Conversation, error)
-	Outbox(ctx context.Context) ([]chat.Message, error)
-	Message(ctx context.Context, id int64) (chat.Message, error)
+	Outbox(ctx context.Context) (store.Outbox, error)
+	People(ctx context.Context) ([]store.Known, error)
+	Own(ctx context.Context) (own chat.OwnStatus, ok bool, err error)
+	Message(ctx context.Context, id int64) (store.Row, error)
+	Unread(ctx context.Context, peer string) ([]store.Row, error)
+	Recipients(ctx context.Context, id int64) ([]chat.Recipient, error)
 	History(ctx context.Context, peer string, before int64, limit int) ([]chat.Message, error)
 }
 
 // Limits.
 const (
-	// MaxText is the longest text that can be sent, in bytes.
+	// MaxText is the longest text that can be sent by the classic protocol, in
+	// bytes. By the secure one it is p2p.MaxText.
 	MaxText = 256 << 10
+	// MaxSeveral is how many people one message can be addressed to by name.
+	MaxSeveral = 200
 	// MaxHistory is how many messages History returns at most.
 	MaxHistory = 1000
 
@@ -68,35 +75,45 @@ type Config struct {
 
 // Engine implements localapi.Engine.
 //
-// The goroutine of Run is the only one that changes the roster, the
-// conversations and the outbox; everyone else sends it an input, and it writes
-// what the inputs of one round change to the store in one go, before anyone
-// is told. What others read is under mu, which is never held while waiting for
-// the disk or the network.
+// The goroutine of Run is the only one that changes the roster, what is known
+// of people, the conversations and the outbox; everyone else sends it an input,
+// and it writes what the inputs of one round change to the store in one go,
+// before anyone is told. What others read is under mu, which is never held
+// while waiting for the disk or the network.
 type Engine struct {
 	config Config
 	p      *i18n.Printer
 	log    *slog.Logger
 
 	inbox    chan input
+	results  results
 	quit     chan struct{}
 	quitOnce sync.Once
 	done     chan struct{} // closed when Run has ended
 
-	mu     sync.Mutex
-	status chat.Status
-	self   string // folded name
-	people map[string]*person
-	unread int
-	subs   map[*subscription]struct{}
-	ended  bool
+	mu      sync.Mutex
+	status  chat.Status
+	self    string // folded name
+	people  map[string]*person
+	known   map[string]store.Known // by folded name; the own account's under ""
+	mine    account
+	waiting map[int64]*waiting // of messages that wait here
+	unread  int
+	subs    map[*subscription]struct{}
+	ended   bool
 
 	// Owned by Run's goroutine.
-	outboxes  map[string]*outbox
+	lanes     map[string]map[identity.PublicKey]*lane // by person
+	texts     map[int64][]*outItem                    // on their way, by message
 	waiters   map[int64][]chan chat.Message
+	news      news
 	popup     popup
 	everOn    bool // was Connected
+	away      bool // AutoAway
 	strangers strangerLimit
+	timer     *time.Timer
+	wakeAt    time.Time // when timer fires; zero if it doesn't
+	expireAt  time.Time
 	workers   sync.WaitGroup
 	work      context.Context // ends when Run should
 }
@@ -108,6 +125,16 @@ type person struct {
 	talked bool // there is a conversation
 	unread int
 	last   time.Time
+	trust  chat.Trust
+	fresh  []p2p.Device // what TrustChanged is about
+	typing time.Time    // until when
+}
+
+// account is the own one.
+type account struct {
+	devices []p2p.Device
+	trust   chat.Trust
+	fresh   []p2p.Device
 }
 
 // input is something for Run's goroutine. prepare returns what is to be
@@ -115,6 +142,9 @@ type person struct {
 type input struct {
 	prepare func() []store.Change
 	commit  func(err error)
+	// alone says that it shares its round with no other input, because what
+	// others prepare depends on it.
+	alone bool
 }
 
 var _ localapi.Engine = (*Engine)(nil)
@@ -123,17 +153,22 @@ var _ localapi.Engine = (*Engine)(nil)
 // Run. An error is the store's.
 func New(ctx context.Context, config Config) (*Engine, error) {
 	e := &Engine{
-		config:   config,
-		p:        config.Printer,
-		log:      config.Log,
-		inbox:    make(chan input, inboxSize),
-		quit:     make(chan struct{}),
-		done:     make(chan struct{}),
-		people:   make(map[string]*person),
-		subs:     make(map[*subscription]struct{}),
-		outboxes: make(map[string]*outbox),
-		waiters:  make(map[int64][]chan chat.Message),
-		popup:    popup{again: make(map[string]time.Time)},
+		config:  config,
+		p:       config.Printer,
+		log:     config.Log,
+		inbox:   make(chan input, inboxSize),
+		quit:    make(chan struct{}),
+		done:    make(chan struct{}),
+		results: results{ready: make(chan struct{}, 1)},
+		people:  make(map[string]*person),
+		known:   make(map[string]store.Known),
+		waiting: make(map[int64]*waiting),
+		subs:    make(map[*subscription]struct{}),
+		lanes:   make(map[string]map[identity.PublicKey]*lane),
+		texts:   make(map[int64][]*outItem),
+		waiters: make(map[int64][]chan chat.Message),
+		news:    news{dirty: make(map[int64]bool), changed: make(map[int64]chat.Message)},
+		popup:   popup{again: make(map[string]time.Time)},
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -141,7 +176,7 @@ func New(ctx context.Context, config Config) (*Engine, error) {
 	e.self = key(config.Name)
 	e.status = chat.Status{
 		Connection: chat.Connecting, Name: config.Name, Server: config.Server,
-		Language: e.p.Tag().String(), Version: config.Version,
+		Language: e.p.Tag().String(), Version: config.Version, Own: normalOwn(config.Status),
 	}
 	if err := e.load(ctx); err != nil {
 		return nil, err
@@ -165,6 +200,9 @@ func (e *Engine) Run(ctx context.Context) {
 		}
 	})
 	defer idle.Wait()
+	e.timer = time.NewTimer(0)
+	defer e.timer.Stop()
+	e.config.Transport.SetStatus(e.effective())
 	e.workers.Go(func() {
 		if err := e.config.Transport.Run(work, e.transport); err != nil {
 			e.log.Error("the network gave up", "error", err)
@@ -181,7 +219,11 @@ func (e *Engine) loop(work context.Context) {
 	for {
 		select {
 		case in := <-e.inbox:
-			e.round(in)
+			e.rounds(in)
+		case <-e.results.ready:
+			e.rounds(e.resultsInput())
+		case <-e.timer.C:
+			e.rounds(e.wake())
 		case <-over:
 			over = nil
 			e.endPopups()
@@ -191,7 +233,9 @@ func (e *Engine) loop(work context.Context) {
 			for {
 				select {
 				case in := <-e.inbox:
-					e.round(in)
+					e.rounds(in)
+				case <-e.results.ready:
+					e.rounds(e.resultsInput())
 				default:
 					return
 				}
@@ -200,19 +244,32 @@ func (e *Engine) loop(work context.Context) {
 	}
 }
 
+// rounds takes what waits in the inbox, in rounds.
+func (e *Engine) rounds(first input) {
+	for next := &first; next != nil; {
+		next = e.round(*next)
+		e.flush()
+	}
+}
+
 // round takes what waits in the inbox, stores all of its changes at once and
-// then lets each input go on.
-func (e *Engine) round(first input) {
+// then lets each input go on. It returns an input that needs a round of its
+// own, if it came upon one.
+func (e *Engine) round(first input) (next *input) {
 	inputs, parts := []input{first}, [][]store.Change{first.prepare()}
 	var all []store.Change
 	all = append(all, parts[0]...)
-	for len(all) < batchSize && len(inputs) < inboxSize {
+	for !first.alone && len(all) < batchSize && len(inputs) < inboxSize {
 		// What follows may depend on what an input without a change did.
 		if len(parts[len(parts)-1]) == 0 {
 			break
 		}
 		select {
 		case in := <-e.inbox:
+			if in.alone {
+				next = &in
+				break
+			}
 			changes := in.prepare()
 			inputs, parts, all = append(inputs, in), append(parts, changes), append(all, changes...)
 			continue
@@ -241,6 +298,7 @@ func (e *Engine) round(first input) {
 		}
 		in.commit(failed)
 	}
+	return next
 }
 
 // post hands an input to Run's goroutine. Workers, for whom Run waits, may
@@ -265,39 +323,35 @@ func (e *Engine) ask(ctx context.Context, in input) error {
 	}
 }
 
+// do hands an input to Run's goroutine and waits until it is stored.
+func (e *Engine) do(ctx context.Context, in input) error {
+	commit, answer := in.commit, make(chan error, 1)
+	in.commit = func(err error) { commit(err); answer <- err }
+	if err := e.ask(ctx, in); err != nil {
+		return err
+	}
+	select {
+	case err := <-answer:
+		if err != nil {
+			return e.sentence(localapi.CodeFailed, "EngineSendNotStored")
+		}
+		return nil
+	case <-e.done:
+		return e.ending()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // act runs f on Run's goroutine.
 func act(f func()) input {
-	return input{prepare: func() []store.Change { return nil }, commit: func(error) { f() }}
+	return input{prepare: func() []store.Change { return nil }, commit: func(error) { f() }, alone: true}
 }
 
 func (e *Engine) ending() error { return e.sentence(localapi.CodeEnded, "EngineEnding") }
 
 func (e *Engine) sentence(code, id string, args ...any) error {
 	return &localapi.Error{Code: code, Sentence: e.p.T(id, args...)}
-}
-
-// load fills the conversations and the outbox from the store.
-func (e *Engine) load(ctx context.Context) error {
-	conversations, err := e.config.Store.Conversations(ctx, conversationsShown)
-	if err != nil {
-		return err
-	}
-	waiting, err := e.config.Store.Outbox(ctx)
-	if err != nil {
-		return err
-	}
-	for _, c := range conversations {
-		e.people[key(c.Peer)] = &person{
-			Person: p2p.Person{Name: c.Peer}, talked: true, unread: c.Unread, last: c.Last,
-		}
-		e.unread += c.Unread
-	}
-	e.status.Unread = e.unread
-	for _, m := range waiting {
-		e.personLocked(m.Peer).talked = true
-		e.outbox(m.Peer).add(m)
-	}
-	return nil
 }
 
 // end tells everyone that nothing more comes.

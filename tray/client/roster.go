@@ -10,10 +10,9 @@ import (
 
 	"earshot/p2p"
 	"earshot/protocol/classic"
+	"earshot/protocol/identity"
 	"earshot/tray/chat"
 	"earshot/tray/store"
-
-	"golang.org/x/time/rate"
 )
 
 func key(name string) string { return classic.NameKey(name) }
@@ -36,7 +35,7 @@ func (e *Engine) rosterLocked() []chat.Person {
 	list := make([]chat.Person, 0, len(e.people))
 	folded := make(map[string]string, len(e.people))
 	for k, p := range e.people {
-		if (p.online || p.talked) && k != chat.Everyone {
+		if (p.online || p.talked) && !isGroup(k) {
 			list = append(list, e.viewLocked(p))
 			folded[p.Name] = k
 		}
@@ -64,25 +63,21 @@ func first(a, b bool) int {
 
 // viewLocked is a person as others see it.
 func (e *Engine) viewLocked(p *person) chat.Person {
+	known := e.known[key(p.Name)]
 	view := chat.Person{
 		Name: p.Name, Online: p.online, Unread: p.unread, LastMessage: p.last,
-		Stale: p.online && e.status.Connection != chat.Online,
+		Stale:      p.online && e.status.Connection != chat.Online,
+		StatusText: p.Status.Text, Display: p.Status.Display, Department: p.Status.Department,
+		Secure: len(known.Pins) > 0 && !known.Classic,
+		Trust:  p.trust, Verified: p.trust == chat.TrustVerified, Typing: !p.typing.IsZero(),
+	}
+	if p.online {
+		view.Presence = presence(p.Status.Presence)
 	}
 	if p.Addr.IsValid() {
 		view.Address = p.Addr.String()
 	}
 	return view
-}
-
-// personLocked returns the entry for a name, which is made if it is missing.
-func (e *Engine) personLocked(name string) *person {
-	k := key(name)
-	p := e.people[k]
-	if p == nil {
-		p = &person{Person: p2p.Person{Name: name}}
-		e.people[k] = p
-	}
-	return p
 }
 
 // forgetLocked bounds the memory of people who were here once and to whom
@@ -97,26 +92,24 @@ func (e *Engine) forgetLocked() {
 // transport is what the network tells. It runs on a goroutine of the
 // network's and waits while the engine is busy.
 func (e *Engine) transport(event p2p.Event) {
-	if received, ok := event.(p2p.Received); ok {
-		e.post(e.receive(received))
-		return
+	switch event := event.(type) {
+	case p2p.Received:
+		e.post(e.receive(event))
+	case p2p.Connected:
+		e.post(e.connected(event))
+	case p2p.Came:
+		e.post(e.came(event.Person))
+	case p2p.SelfChanged:
+		e.post(e.selfChanged(event.Person))
+	case p2p.Connecting:
+		e.post(act(func() { e.setStatus(func(s *chat.Status) { s.Connection = chat.Connecting }) }))
+	case p2p.Disconnected:
+		e.post(act(func() { e.disconnected(event) }))
+	case p2p.Left:
+		e.post(act(func() { e.left(event.Name) }))
+	case p2p.Typing:
+		e.post(act(func() { e.typing(event) }))
 	}
-	e.post(act(func() {
-		switch event := event.(type) {
-		case p2p.Connecting:
-			e.setStatus(func(s *chat.Status) { s.Connection = chat.Connecting })
-		case p2p.Connected:
-			e.connected(event)
-			e.deliverAll()
-		case p2p.Disconnected:
-			e.disconnected(event)
-		case p2p.Came:
-			e.came(event.Person)
-			e.deliver(key(event.Person.Name))
-		case p2p.Left:
-			e.left(event.Name)
-		}
-	}))
 }
 
 // setStatus changes the status and tells everyone, if it is a change.
@@ -136,32 +129,74 @@ func (e *Engine) setStatusLocked(change func(*chat.Status)) {
 
 // connected replaces the roster. Whoever came or went while the coordinator
 // was away is told of; at the first login nobody did.
-func (e *Engine) connected(c p2p.Connected) {
+func (e *Engine) connected(c p2p.Connected) input {
+	var meetings []*meeting
+	return input{
+		alone: true,
+		prepare: func() (changes []store.Change) {
+			e.mu.Lock()
+			e.self = key(c.Self.Name)
+			e.mu.Unlock()
+			meetings = append(meetings, e.meet("", c.Self))
+			for _, p := range c.Roster {
+				if k := key(p.Name); k != e.self && !isGroup(k) && k != "" {
+					meetings = append(meetings, e.meet(k, p))
+				}
+			}
+			for _, m := range meetings {
+				changes = append(changes, m.changes()...)
+			}
+			return changes
+		},
+		commit: func(error) {
+			e.replaceRoster(c, meetings)
+			for _, m := range meetings {
+				e.met(m)
+			}
+			if c.FirstUse != (identity.ID{}) {
+				e.notice("", e.p.T("EngineFirstUse", "Server", cmp.Or(c.Server, e.config.Server), "Fingerprint", c.FirstUse.String()))
+			}
+			// Everything is tried again, and what can't go is told of.
+			for _, lanes := range e.lanes {
+				for _, l := range lanes {
+					l.rested()
+					e.pump(l)
+				}
+			}
+		},
+	}
+}
+
+func (e *Engine) replaceRoster(c p2p.Connected, meetings []*meeting) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.self = key(c.Self.Name)
-	now := make(map[string]p2p.Person, len(c.Roster))
-	for _, p := range c.Roster {
-		if k := key(p.Name); k != e.self {
-			now[k] = p
-		}
+	now := make(map[string]*meeting, len(meetings))
+	for _, m := range meetings {
+		now[m.key] = m
 	}
 	var came, gone []*person
 	for k, p := range e.people {
-		if _, online := now[k]; p.online && !online {
-			p.online = false
+		if now[k] == nil && p.online {
+			e.wentLocked(k, p)
 			gone = append(gone, p)
 		}
 	}
-	for k, n := range now {
-		p := e.personLocked(n.Name)
-		if !p.online {
-			came = append(came, e.people[k])
+	for _, m := range meetings {
+		if m.key == "" {
+			continue
 		}
-		p.Person, p.online = n, true
+		p := e.personLocked(m.person.Name)
+		if !p.online {
+			came = append(came, p)
+		}
+		e.arrivedLocked(p, m)
 	}
 	e.setStatusLocked(func(s *chat.Status) {
 		s.Connection, s.Name, s.Server, s.Problem = chat.Online, c.Self.Name, cmp.Or(c.Server, s.Server), ""
+		s.Secure, s.Fingerprint = c.Secure, ""
+		if c.FirstUse != (identity.ID{}) {
+			s.Fingerprint = c.FirstUse.String()
+		}
 	})
 	e.publishLocked(chat.Event{Type: chat.EventRoster, Roster: e.rosterLocked()})
 	if e.everOn {
@@ -197,6 +232,8 @@ func (e *Engine) problem(d p2p.Disconnected) string {
 	switch {
 	case d.Cause == nil:
 		return e.p.T("EngineOffline", "Server", server)
+	case errors.Is(d.Cause, p2p.ErrIdentity):
+		return e.p.T("EngineWrongCoordinator", "Server", server)
 	case errors.Is(d.Cause, p2p.ErrRefused):
 		return e.p.T("EngineRefused", "Reason", reason(d.Cause))
 	case d.Retry.IsZero():
@@ -212,126 +249,131 @@ func (e *Engine) problem(d p2p.Disconnected) string {
 // are for programs.
 func reason(err error) string {
 	text := err.Error()
-	for _, family := range []error{p2p.ErrRefused, p2p.ErrNoAnswer, p2p.ErrUnreachable, p2p.ErrNotConnected, p2p.ErrTransport} {
+	for _, family := range []error{p2p.ErrRefusedItem, p2p.ErrRefused, p2p.ErrNoAnswer, p2p.ErrUnreachable, p2p.ErrNotConnected, p2p.ErrNotSupported, p2p.ErrTransport} {
 		text = strings.TrimPrefix(text, family.Error()+": ")
 	}
 	return text
 }
 
-func (e *Engine) came(n p2p.Person) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if key(n.Name) == e.self {
-		return // nobody hears of himself
+// came is a person who is there now, or is changed.
+func (e *Engine) came(n p2p.Person) input {
+	var m *meeting
+	return input{
+		alone: true,
+		prepare: func() []store.Change {
+			if k := key(n.Name); k != e.self && !isGroup(k) && k != "" { // nobody hears of himself
+				m = e.meet(k, n)
+				return m.changes()
+			}
+			return nil
+		},
+		commit: func(error) {
+			if m == nil {
+				return
+			}
+			e.mu.Lock()
+			p := e.personLocked(n.Name)
+			was, before, told := p.online, p.Person, e.viewLocked(p)
+			e.arrivedLocked(p, m)
+			switch view := e.viewLocked(p); {
+			case !was:
+				e.publishLocked(chat.Event{Type: chat.EventLogin, Person: &view})
+			case view != told:
+				e.publishLocked(chat.Event{Type: chat.EventPerson, Person: &view})
+			}
+			e.mu.Unlock()
+			e.met(m)
+			for device, l := range e.lanes[m.key] {
+				if !was || !isOnline(before, device) {
+					l.rested()
+				}
+			}
+			e.pumpAll(m.key)
+		},
 	}
-	p := e.personLocked(n.Name)
-	t := chat.EventLogin
-	if p.online {
-		if p.Person.Equal(n) {
-			return
-		}
-		t = chat.EventPerson
+}
+
+func (e *Engine) pumpAll(k string) {
+	for _, l := range e.lanes[k] {
+		e.pump(l)
 	}
-	p.Person, p.online = n, true
-	e.publishLocked(chat.Event{Type: t, Person: new(e.viewLocked(p))})
+}
+
+// arrivedLocked makes a person one who is online.
+func (e *Engine) arrivedLocked(p *person, m *meeting) {
+	p.Person, p.online, p.trust, p.fresh = m.person, true, m.verdict.trust, m.verdict.fresh
+}
+
+// wentLocked makes a person one who is offline.
+func (e *Engine) wentLocked(k string, p *person) {
+	p.online, p.typing = false, time.Time{}
+	if p.trust != chat.TrustChanged {
+		p.trust = judge(e.known[k], k, false, nil, now()).trust
+	}
 }
 
 func (e *Engine) left(name string) {
+	k := key(name)
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	p := e.people[key(name)]
+	p := e.people[k]
 	if p == nil || !p.online {
+		e.mu.Unlock()
 		return
 	}
-	p.online = false
+	e.wentLocked(k, p)
 	e.publishLocked(chat.Event{Type: chat.EventLogout, Person: new(e.viewLocked(p))})
 	e.forgetLocked()
+	e.mu.Unlock()
+	e.pumpAll(k)
 }
 
-// strangerLimit bounds what names that are on no roster can put into the
-// history, for anyone can invent such names.
-type strangerLimit struct{ *rate.Limiter }
-
-func (l *strangerLimit) allow() bool {
-	if l.Limiter == nil {
-		l.Limiter = rate.NewLimiter(rate.Every(time.Second), 20)
-	}
-	return l.Allow()
-}
-
-// receive stores a message and then announces it.
-func (e *Engine) receive(r p2p.Received) input {
-	var added *store.Add
-	return input{
-		prepare: func() []store.Change {
-			m, ok := e.incoming(r)
-			if !ok {
-				return nil
-			}
-			added = &store.Add{Message: m}
-			return []store.Change{added}
-		},
-		commit: func(err error) {
-			switch {
-			case added == nil:
-			case err != nil:
-				e.setStatus(func(s *chat.Status) { s.Problem = e.p.T("EngineNotStored", "Name", added.Message.Sender) })
-			default:
-				e.announce(added.Message)
-			}
-		},
-	}
-}
-
-// incoming is the message that was received, unless it is none for the person:
-// the echo of an own one, or one of too many from nobody.
-func (e *Engine) incoming(r p2p.Received) (chat.Message, bool) {
+func (e *Engine) typing(t p2p.Typing) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	k := key(r.From)
-	if k == e.self || k == chat.Everyone || k == "" {
-		return chat.Message{}, false
+	p := e.people[key(t.From)]
+	if p == nil {
+		return
 	}
-	text, ok := r.Item.Body.(p2p.Text)
-	if !ok {
-		return chat.Message{}, false
+	until := time.Time{}
+	if t.Active {
+		until = now().Add(p2p.TypingFor)
+		e.wakeBy(until)
 	}
-	m := chat.Message{
-		Peer: r.From, Sender: r.From, Text: text.Text, At: time.Now(),
-		State: chat.Received, Unread: true, Doubtful: !r.Known,
-	}
-	p := e.people[k]
-	if p == nil && !e.strangers.allow() {
-		e.log.Warn("messages of people who are on no roster were dropped, for there are too many")
-		return chat.Message{}, false
-	}
-	if p != nil {
-		m.Peer, m.Sender = p.Name, p.Name
-	}
-	if r.Item.Audience.Kind == p2p.Everyone {
-		m.Peer = chat.Everyone
-	}
-	return m, true
+	e.typesLocked(p, until)
 }
 
-// announce shows a stored message, in either direction, and what it changes of
-// its peer.
-func (e *Engine) announce(m chat.Message) {
+// typesLocked sets until when a person types.
+func (e *Engine) typesLocked(p *person, until time.Time) {
+	changed := p.typing.IsZero() != until.IsZero()
+	p.typing = until
+	if changed {
+		e.publishLocked(chat.Event{Type: chat.EventPerson, Person: new(e.viewLocked(p))})
+	}
+}
+
+// typingOver takes back the signs of typing that nobody has repeated.
+func (e *Engine) typingOver(at time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := e.personLocked(m.Peer)
-	p.talked = true
-	p.last = m.At
-	if m.Unread {
-		p.unread++
-		e.unread++
+	for _, p := range e.people {
+		switch {
+		case p.typing.IsZero():
+		case p.typing.After(at):
+			e.wakeBy(p.typing)
+		default:
+			e.typesLocked(p, time.Time{})
+		}
 	}
-	e.publishLocked(chat.Event{Type: chat.EventMessage, Message: &m})
-	e.personChangedLocked(p)
+}
+
+func (e *Engine) notice(peer, sentence string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.publishLocked(chat.Event{Type: chat.EventNotice, Peer: peer, Notice: sentence})
 }
 
 func (e *Engine) personChangedLocked(p *person) {
-	if p.Name != chat.Everyone {
+	if !isGroup(p.Name) {
 		e.publishLocked(chat.Event{Type: chat.EventPerson, Person: new(e.viewLocked(p))})
 	}
 	e.setStatusLocked(func(s *chat.Status) { s.Unread = e.unread })

@@ -96,23 +96,17 @@ func TestMessagesComeBackAsTheyWere(t *testing.T) {
 	}
 }
 
-func TestOutboxAndConversations(t *testing.T) {
+func TestConversations(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "h.db"))
 	m := add(t, s,
 		chat.Message{Peer: "Bo", Sender: "Ann", State: chat.Sending, At: time.Unix(1, 0)},
 		chat.Message{Peer: "Cho", Sender: "Cho", State: chat.Received, Unread: true, At: time.Unix(2, 0)},
 		chat.Message{Peer: "cho", Sender: "cho", State: chat.Received, Unread: true, At: time.Unix(3, 0)},
-		chat.Message{Peer: "Dee", Sender: "Ann", State: chat.Sending, At: time.Unix(4, 0)})
-	out, err := s.Outbox(t.Context())
-	if err != nil || len(out) != 2 || out[0].ID != m[0].ID || out[1].ID != m[3].ID {
-		t.Fatalf("outbox %+v, %v", out, err)
-	}
-	err = s.Apply(t.Context(), store.Mark{ID: m[0].ID, State: chat.Sent}, store.Mark{ID: m[3].ID, State: chat.Failed, Problem: "Gone."})
-	if err != nil {
+		chat.Message{Peer: chat.Everyone, Sender: "Ann", State: chat.Sending, At: time.Unix(4, 0)})
+	if err := s.Apply(t.Context(), &store.Done{
+		Delivery: store.Delivery{Person: chat.Everyone}, Message: m[3].ID, State: chat.Failed, Problem: "Gone.",
+	}); err != nil {
 		t.Fatal(err)
-	}
-	if out, err = s.Outbox(t.Context()); err != nil || len(out) != 0 {
-		t.Fatalf("outbox %+v, %v", out, err)
 	}
 	if got, err := s.Message(t.Context(), m[3].ID); err != nil || got.Problem != "Gone." {
 		t.Errorf("%+v, %v", got, err)
@@ -121,11 +115,11 @@ func TestOutboxAndConversations(t *testing.T) {
 		t.Errorf("a message that isn't there: %v", err)
 	}
 	list, err := s.Conversations(t.Context(), 2)
-	want := []store.Conversation{{Peer: "cho", Unread: 2, Last: time.Unix(3, 0)}, {Peer: "Dee", Last: time.Unix(4, 0)}}
+	want := []store.Conversation{{Peer: "cho", Unread: 2, Last: time.Unix(3, 0)}, {Peer: chat.Everyone, Last: time.Unix(4, 0)}}
 	if err != nil || !slices.Equal(list, want) {
 		t.Fatalf("conversations %+v, %v", list, err)
 	}
-	if err := s.Apply(t.Context(), store.Read{Peer: "CHO"}); err != nil {
+	if err := s.Apply(t.Context(), &store.Read{Peer: "CHO", UpTo: m[2].ID}); err != nil {
 		t.Fatal(err)
 	}
 	if list, _ = s.Conversations(t.Context(), 9); len(list) != 3 || slices.ContainsFunc(list, func(c store.Conversation) bool { return c.Unread > 0 }) {
@@ -201,7 +195,7 @@ func TestStoredMessagesSurviveAKill(t *testing.T) {
 			t.Fatal("the child ended by itself")
 		}
 		s := open(t, path)
-		stored, err := s.Outbox(t.Context())
+		stored, err := s.History(t.Context(), "", 0, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
