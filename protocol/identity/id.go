@@ -4,6 +4,8 @@ import (
 	"encoding/base32"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ID is the SHA-256 of a public key's SubjectPublicKeyInfo (RFC 5280, 4.1). For
@@ -48,9 +50,14 @@ func (id ID) Short() string {
 }
 
 // ParseID reads a spelling: in either case, with or without the dashes, with
-// spaces anywhere, and with 0, 1 and 8 for the letters that they look like.
+// white space and dashes of any kind anywhere, and with 0, 1 and 8 for the
+// letters that they look like.
 func ParseID(text string) (ID, error) {
 	plain := canonical(text)
+	if i := strings.IndexFunc(plain, func(r rune) bool { return !strings.ContainsRune(alphabet, r) }); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(plain[i:])
+		return ID{}, fmt.Errorf("%w: no ID has the character %q", ErrID, r)
+	}
 	if len(plain) != idChars+idGroups {
 		return ID{}, fmt.Errorf("%w: it has %d characters, not %d", ErrID, len(plain), idChars+idGroups)
 	}
@@ -58,18 +65,17 @@ func ParseID(text string) (ID, error) {
 	for i := range idGroups {
 		from, to := groupBounds(i)
 		group := plain[from+i : to+i]
-		if strings.Trim(group, alphabet) != "" || check(group) != plain[to+i] {
+		if check(group) != plain[to+i] {
 			return ID{}, fmt.Errorf("%w: there is a mistake in its group %d, %s", ErrID, i+1, plain[from+i:to+i+1])
 		}
 		joined.WriteString(group)
 	}
 	b, err := base.DecodeString(joined.String())
-	id := ID(b)
-	// The last character has bits that say nothing, and must.
-	if err != nil || base.EncodeToString(id[:]) != joined.String() {
-		return ID{}, fmt.Errorf("%w: there is a mistake in its last group", ErrID)
+	// The last character has bits that must be zero, which the decoder doesn't mind.
+	if err != nil || len(b) != len(ID{}) || base.EncodeToString(b) != joined.String() {
+		return ID{}, fmt.Errorf("%w: there is a mistake in its group %d", ErrID, idGroups)
 	}
-	return id, nil
+	return ID(b), nil
 }
 
 // groupBounds are those of a group in the spelling without checks: the first
@@ -86,9 +92,10 @@ func groupBounds(i int) (from, to int) {
 // canonical drops what is only there for the eye.
 func canonical(text string) string {
 	return strings.Map(func(r rune) rune {
-		switch r {
-		case '-', ' ', '\t', '\n', '\r':
+		if unicode.IsSpace(r) || unicode.Is(unicode.Dash, r) {
 			return -1
+		}
+		switch r {
 		case '0':
 			return 'O'
 		case '1':

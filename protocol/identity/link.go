@@ -33,13 +33,19 @@ func IsLink(text string) bool {
 	return len(text) >= len(scheme) && strings.EqualFold(text[:len(scheme)], scheme)
 }
 
-// ParseLink reads a link.
+// ParseLink reads a link. The case of the host's letters doesn't count, and
+// what a later version may put behind the question mark is left aside.
 func ParseLink(text string) (Link, error) {
-	u, err := url.Parse(strings.TrimSpace(text))
-	if err != nil || !IsLink(strings.TrimSpace(text)) || u.User != nil || u.Hostname() == "" || u.Path != "" && u.Path != "/" {
+	text = strings.TrimSpace(text)
+	u, err := url.Parse(text)
+	if err != nil || !IsLink(text) || u.User != nil || u.Hostname() == "" || u.Path != "" && u.Path != "/" {
 		return Link{}, ErrLink
 	}
-	l := Link{Host: u.Hostname(), Port: DefaultPort, Invite: u.Query().Get("invite")}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return Link{}, fmt.Errorf("%w: what is behind its question mark can't be read", ErrLink)
+	}
+	l := Link{Host: strings.ToLower(u.Hostname()), Port: DefaultPort, Invite: query.Get("invite")}
 	if text := u.Port(); text != "" {
 		port, err := strconv.ParseUint(text, 10, 16)
 		if err != nil || port == 0 {

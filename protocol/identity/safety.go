@@ -37,6 +37,7 @@ func SafetyNumber(a, b Party) string {
 
 func (p Party) half() string {
 	keys := slices.SortedFunc(slices.Values(p.Devices), func(a, b PublicKey) int { return bytes.Compare(a[:], b[:]) })
+	keys = slices.Compact(keys)
 	fixed := []byte("earshot safety number 1\x00" + p.Account + "\x00")
 	for _, k := range keys {
 		fixed = append(fixed, k[:]...)

@@ -34,11 +34,11 @@ func (k Key) Certificate() tls.Certificate {
 		NotAfter:  time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 		KeyUsage:  x509.KeyUsageDigitalSignature,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, k.private.Public(), k.private)
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, k.private().Public(), k.private())
 	if err != nil {
 		panic(err) // the template is right and the key is Ed25519
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k.private}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k.private()}
 }
 
 // ServerTLS is a configuration for accepting other devices: TLS 1.3 without
