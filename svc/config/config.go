@@ -18,6 +18,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"earshot/svc/coordinator"
+	"earshot/svc/engine"
 )
 
 // Example is a file with every key, its explanation and its default.
@@ -35,6 +36,11 @@ type Config struct {
 	Data            string   `toml:"data"`
 	MetricsListen   string   `toml:"metrics_listen"`
 	LogLevel        string   `toml:"log_level"`
+	Secure          bool     `toml:"secure"`
+	Registration    string   `toml:"registration"`
+	PublicHost      string   `toml:"public_host"`
+	Certificate     string   `toml:"certificate"`
+	CertificateKey  string   `toml:"certificate_key"`
 	TrustedNetworks []string `toml:"trusted_networks"`
 	Limits          Limits   `toml:"limits"`
 }
@@ -59,6 +65,8 @@ func Defaults() Config {
 		Data:          defaultData(),
 		MetricsListen: DefaultMetricsListen,
 		LogLevel:      "info",
+		Secure:        true,
+		Registration:  string(engine.PolicyOpen),
 		Limits: Limits{
 			MaxUsers: 10_000, MaxUsersPerAddress: 1024,
 			LoginsPerSecond: 100, DatagramsPerSecond: 2000, GroupMessagesPerSecond: 5,
@@ -128,10 +136,19 @@ func (c *Config) parse(file, text string) error {
 func (c *Config) environment(getenv func(string) string) error {
 	for name, to := range map[string]*string{
 		"LISTEN": &c.Listen, "DATA": &c.Data, "METRICS_LISTEN": &c.MetricsListen, "LOG_LEVEL": &c.LogLevel,
+		"REGISTRATION": &c.Registration, "PUBLIC_HOST": &c.PublicHost,
+		"CERTIFICATE": &c.Certificate, "CERTIFICATE_KEY": &c.CertificateKey,
 	} {
 		if v := getenv("EARSHOT_" + name); v != "" {
 			*to = v
 		}
+	}
+	if v := getenv("EARSHOT_SECURE"); v != "" {
+		on, err := strconv.ParseBool(v)
+		if err != nil {
+			return fmt.Errorf("%w: the environment's EARSHOT_SECURE is %q; write true or false", ErrConfig, v)
+		}
+		c.Secure = on
 	}
 	if v := getenv("EARSHOT_TRUSTED_NETWORKS"); v != "" {
 		c.TrustedNetworks = strings.Split(v, ",")

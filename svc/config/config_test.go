@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"earshot/protocol/identity"
 )
 
 func noEnv(string) string { return "" }
@@ -54,12 +56,23 @@ func TestMistakesAreNamed(t *testing.T) {
 		"metrics_listen = '0.0.0.0:1'":       {"metrics_listen", "loopback"},
 		"metrics_listen = 'localhost'":       {"metrics_listen"},
 		"log_level = 'loud'":                 {"log_level", "debug"},
+		"registration = 'closed'":            {"registration", "closed", "approve"},
+		"secure = 'yes'":                     {"line 1"},
+		"certificate = 'a.pem'":              {"certificate_key", "only one"},
+		"certificate = '/no/a.pem'\ncertificate_key = '/no/b.pem'": {"/no/a.pem"},
+		"public_host = 'two words'":                                {"public_host", "two words"},
+		"public_host = 'host:0'":                                   {"public_host", "host:0"},
+		"public_host = 'user@host'":                                {"public_host"},
+		"public_host = 'host/path'":                                {"public_host"},
 	} {
 		c, err := Load(write(t, text), noEnv)
 		for _, check := range []func() error{
 			func() error { _, err := c.Coordinator(); return err },
 			func() error { _, err := c.Metrics(); return err },
 			func() error { _, err := c.Level(); return err },
+			func() error { _, err := c.Policy(); return err },
+			func() error { _, err := c.Link("", "localhost", identity.ID{}); return err },
+			c.CheckCertificate,
 		} {
 			if err == nil {
 				err = check()
@@ -83,6 +96,8 @@ func TestMistakesAreNamed(t *testing.T) {
 func TestEnvironmentGoesOverTheFile(t *testing.T) {
 	env := map[string]string{
 		"EARSHOT_LISTEN": "127.0.0.1", "EARSHOT_MAX_USERS": "7", "EARSHOT_TRUSTED_NETWORKS": "10.0.0.0/8, fd00::/8",
+		"EARSHOT_SECURE": "false", "EARSHOT_REGISTRATION": "invite", "EARSHOT_PUBLIC_HOST": "h",
+		"EARSHOT_CERTIFICATE": "c", "EARSHOT_CERTIFICATE_KEY": "k",
 	}
 	c, err := Load(write(t, "listen = ':9'\nlog_level = 'warn'\n[limits]\nmax_users = 3\n"), func(k string) string { return env[k] })
 	if err != nil {
@@ -95,7 +110,14 @@ func TestEnvironmentGoesOverTheFile(t *testing.T) {
 	if got.Listen.String() != "127.0.0.1:13277" || got.Limits.MaxUsers != 7 || len(got.TrustedNetworks) != 2 || c.LogLevel != "warn" {
 		t.Errorf("%+v", c)
 	}
-	env["EARSHOT_MAX_USERS"] = "many"
+	if c.Secure || c.Registration != "invite" || c.PublicHost != "h" || c.Certificate != "c" || c.CertificateKey != "k" {
+		t.Errorf("%+v", c)
+	}
+	env["EARSHOT_SECURE"] = "perhaps"
+	if _, err := Load("", func(k string) string { return env[k] }); !errors.Is(err, ErrConfig) {
+		t.Errorf("neither true nor false: %v", err)
+	}
+	env["EARSHOT_SECURE"], env["EARSHOT_MAX_USERS"] = "", "many"
 	if _, err := Load("", func(k string) string { return env[k] }); !errors.Is(err, ErrConfig) {
 		t.Errorf("a number that is none: %v", err)
 	}
@@ -113,5 +135,24 @@ func TestPrepareData(t *testing.T) {
 	file := write(t, "")
 	if err := (Config{Data: file}).PrepareData(); !errors.Is(err, ErrConfig) {
 		t.Errorf("a file as data directory: %v", err)
+	}
+}
+
+func TestLink(t *testing.T) {
+	fingerprint := identity.NewKey().Public().ID()
+	for _, c := range []struct{ listen, public, host, want string }{
+		{":13277", "", "", "earshot://own/#"},
+		{":2000", "", "", "earshot://own:2000/#"},
+		{":2000", "chat.example.com", "", "earshot://chat.example.com:2000/#"},
+		{":2000", "chat.example.com:13277", "", "earshot://chat.example.com/#"},
+		{":2000", "chat.example.com:13277", "192.0.2.1:99", "earshot://192.0.2.1:99/#"},
+		{"127.0.0.1", "", "2001:db8::1", "earshot://[2001:db8::1]/#"},
+		{"127.0.0.1", "", "[2001:db8::1]", "earshot://[2001:db8::1]/#"},
+		{"127.0.0.1", "", "[2001:db8::1]:99", "earshot://[2001:db8::1]:99/#"},
+	} {
+		link, err := Config{Listen: c.listen, PublicHost: c.public}.Link(c.host, "own", fingerprint)
+		if err != nil || link.String() != c.want+fingerprint.String() {
+			t.Errorf("%+v: %v, %v", c, link, err)
+		}
 	}
 }
