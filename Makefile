@@ -13,7 +13,7 @@ FUZZTIME    ?= 20s
 export EARSHOT_CACHE     ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/earshot
 export EARSHOT_ARTIFACTS ?= $(CURDIR)/artifacts
 
-.PHONY: help build run test test-short cross lint fmt bench fuzz icons deps clean
+.PHONY: help build run test test-short cross lint proto fmt bench fuzz icons deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,11 @@ cross: ## compile for every platform we ship
 	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build ./... || exit 1; \
 	done
 
-lint: ## vet, go fix, staticcheck, golangci-lint, shellcheck, govulncheck
+lint: ## vet, go fix, staticcheck, golangci-lint, buf, shellcheck, govulncheck
 	.ci/lint
+
+proto: ## generate the Go code of the secure protocol's schema
+	.ci/proto generate
 
 fmt: ## format the Go code
 	gofmt -w $$(git ls-files '*.go')
