@@ -44,11 +44,11 @@ func (e *engine) History(_ context.Context, peer string, before int64, limit int
 	e.note("history %q %d %d", peer, before, limit)
 	return nil, nil
 }
-func (e *engine) Send(_ context.Context, to, text string, wait bool) (chat.Message, error) {
-	if to == "nobody" {
+func (e *engine) Send(_ context.Context, d chat.Draft, wait bool) (chat.Message, error) {
+	if d.To == "nobody" {
 		return chat.Message{}, &localapi.Error{Code: localapi.CodeUnknownPerson, Sentence: "没有这个人。"}
 	}
-	return chat.Message{ID: 7, Peer: to, Text: text, State: chat.Sending, Unread: wait}, nil
+	return chat.Message{ID: 7, Peer: d.To, Text: d.Text, State: chat.Sending, ReplyTo: d.ReplyTo, Urgent: d.Urgent, Unread: wait}, nil
 }
 func (e *engine) Retry(_ context.Context, id int64) error {
 	e.note("retry %d", id)
@@ -109,11 +109,11 @@ func TestCallsPassThrough(t *testing.T) {
 	if people, err := c.People(ctx); err != nil || !reflect.DeepEqual(people, []chat.Person{ann}) {
 		t.Errorf("roster %+v, %v", people, err)
 	}
-	m, err := c.Send(ctx, "张三", "line 1\nline 2", true)
-	if want := (chat.Message{ID: 7, Peer: "张三", Text: "line 1\nline 2", State: chat.Sending, Unread: true}); err != nil || m != want {
+	m, err := c.Send(ctx, chat.Draft{To: "张三", Text: "line 1\nline 2", ReplyTo: 5, Urgent: true}, true)
+	if want := (chat.Message{ID: 7, Peer: "张三", Text: "line 1\nline 2", State: chat.Sending, ReplyTo: 5, Urgent: true, Unread: true}); err != nil || m != want {
 		t.Errorf("send %+v, %v", m, err)
 	}
-	_, err = c.Send(ctx, "nobody", "x", false)
+	_, err = c.Send(ctx, chat.Draft{To: "nobody", Text: "x"}, false)
 	if refused, ok := errors.AsType[*localapi.Error](err); !ok || refused.Code != localapi.CodeUnknownPerson || refused.Sentence != "没有这个人。" {
 		t.Errorf("send to nobody: %v", err)
 	}

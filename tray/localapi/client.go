@@ -95,9 +95,9 @@ func (c *Client) History(ctx context.Context, peer string, before int64, limit i
 }
 
 // Send implements Engine.
-func (c *Client) Send(ctx context.Context, to, text string, wait bool) (chat.Message, error) {
+func (c *Client) Send(ctx context.Context, draft chat.Draft, wait bool) (chat.Message, error) {
 	var message chat.Message
-	err := c.do(ctx, "POST", "/v1/messages", sendRequest{To: to, Text: text, Wait: wait}, &message)
+	err := c.do(ctx, "POST", "/v1/messages", sendRequest{draft, wait}, &message)
 	return message, err
 }
 

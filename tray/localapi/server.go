@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"earshot/tray/chat"
 )
 
 // Limits of what a request may hold.
@@ -62,7 +64,7 @@ func handler(engine Engine) http.Handler {
 		return list(messages), err
 	})
 	post(mux, "/v1/messages", func(r *http.Request, in *sendRequest) (any, error) {
-		return engine.Send(r.Context(), in.To, in.Text, in.Wait)
+		return engine.Send(r.Context(), in.Draft, in.Wait)
 	})
 	post(mux, "/v1/retry", func(r *http.Request, in *idRequest) (any, error) {
 		return struct{}{}, engine.Retry(r.Context(), in.ID)
@@ -73,6 +75,7 @@ func handler(engine Engine) http.Handler {
 	post(mux, "/v1/compose", func(r *http.Request, in *peerRequest) (any, error) {
 		return struct{}{}, engine.Compose(r.Context(), in.Peer)
 	})
+	handleSecure(mux, engine)
 	post(mux, "/v1/quit", func(*http.Request, *struct{}) (any, error) {
 		engine.Quit()
 		return struct{}{}, nil
@@ -83,9 +86,8 @@ func handler(engine Engine) http.Handler {
 
 type (
 	sendRequest struct {
-		To   string `json:"to"`
-		Text string `json:"text"`
-		Wait bool   `json:"wait"`
+		chat.Draft
+		Wait bool `json:"wait"`
 	}
 	idRequest struct {
 		ID int64 `json:"id"`

@@ -1,0 +1,84 @@
+package localapi_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"earshot/tray/chat"
+)
+
+var (
+	recipients = []chat.Recipient{{Name: "Ann 安", State: chat.Read, Acknowledged: true}, {Name: "Bo", State: chat.Sending, Waiting: true, Problem: "away"}}
+	safety     = chat.Safety{Peer: "Ann 安", Number: "12345", Trust: chat.TrustVerified, Devices: devices}
+	devices    = []chat.Device{{ID: "K7QX", Label: "desk", Online: true, This: true}, {ID: "2MFB", New: true}}
+	offer      = chat.JoinOffer{Code: "K7QX-2MFB", Expires: time.Unix(9, 0).UTC()}
+)
+
+func (e *engine) Recipients(_ context.Context, id int64) ([]chat.Recipient, error) {
+	e.note("recipients %d", id)
+	return recipients, nil
+}
+func (e *engine) Edit(_ context.Context, id int64, text string) error {
+	e.note("edit %d %q", id, text)
+	return nil
+}
+func (e *engine) Delete(_ context.Context, id int64) error { e.note("delete %d", id); return nil }
+func (e *engine) Acknowledge(_ context.Context, id int64) error {
+	e.note("acknowledge %d", id)
+	return nil
+}
+func (e *engine) Typing(peer string, active bool) { e.note("typing %q %v", peer, active) }
+func (e *engine) SetStatus(_ context.Context, own chat.OwnStatus) error {
+	e.note("status %+v", own)
+	return nil
+}
+func (e *engine) Safety(_ context.Context, peer string) (chat.Safety, error) {
+	e.note("safety %q", peer)
+	return safety, nil
+}
+func (e *engine) Trust(_ context.Context, peer string, action chat.TrustAction) error {
+	e.note("trust %q %s", peer, action)
+	return nil
+}
+func (e *engine) Devices(context.Context) ([]chat.Device, error)    { return devices, nil }
+func (e *engine) OfferJoin(context.Context) (chat.JoinOffer, error) { return offer, nil }
+func (e *engine) RemoveDevice(_ context.Context, id string) error {
+	e.note("remove %s", id)
+	return nil
+}
+
+func TestSecureCallsPassThrough(t *testing.T) {
+	e, c, _ := serve(t)
+	ctx := t.Context()
+	if got, err := c.Recipients(ctx, 4); err != nil || !reflect.DeepEqual(got, recipients) {
+		t.Errorf("recipients %+v, %v", got, err)
+	}
+	if got, err := c.Safety(ctx, "a&b 安"); err != nil || !reflect.DeepEqual(got, safety) {
+		t.Errorf("safety %+v, %v", got, err)
+	}
+	if got, err := c.Devices(ctx); err != nil || !reflect.DeepEqual(got, devices) {
+		t.Errorf("devices %+v, %v", got, err)
+	}
+	if got, err := c.OfferJoin(ctx); err != nil || got != offer {
+		t.Errorf("offer %+v, %v", got, err)
+	}
+	c.Typing("Bo", true)
+	err := errors.Join(
+		c.Edit(ctx, 5, "new 新"), c.Delete(ctx, 6), c.Acknowledge(ctx, 7),
+		c.SetStatus(ctx, chat.OwnStatus{Presence: chat.Busy, Text: "会议", Display: "Me", Department: "Lab"}),
+		c.Trust(ctx, "Bo", chat.TrustVerify), c.RemoveDevice(ctx, "2MFB"),
+	)
+	if err != nil {
+		t.Error(err)
+	}
+	want := []string{
+		"recipients 4", `safety "a&b 安"`, `typing "Bo" true`, `edit 5 "new 新"`, "delete 6", "acknowledge 7",
+		"status {Presence:busy Text:会议 Display:Me Department:Lab}", `trust "Bo" verify`, "remove 2MFB",
+	}
+	if !reflect.DeepEqual(e.calls, want) {
+		t.Errorf("calls %q, not %q", e.calls, want)
+	}
+}
