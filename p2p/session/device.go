@@ -1,0 +1,278 @@
+package session
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"earshot/p2p"
+	"earshot/protocol/identity"
+
+	"github.com/quic-go/quic-go"
+	"golang.org/x/time/rate"
+)
+
+// lingerFor is how long a device's goroutine stays that has nothing to do, so
+// that its limits hold across its connections.
+const lingerFor = 10 * time.Second
+
+// device is one other device. All but box, unstored and the limiters belongs to
+// the goroutine of run.
+type device struct {
+	e   *Endpoint
+	key identity.PublicKey
+	box box
+	// unstored holds a token for each item that was reported and whose
+	// acknowledgement has not left.
+	unstored      chan struct{}
+	frames, bytes *rate.Limiter
+
+	ctx          context.Context // of Run
+	machine      machine
+	links        map[linkID]*link
+	shown        *link // in the last Path that was reported
+	known        netip.AddrPort
+	introduced   []netip.AddrPort
+	introducedAt time.Time
+	dialling     context.Context // nil if nothing is dialled
+	stopDialling context.CancelFunc
+}
+
+func newDevice(e *Endpoint, key identity.PublicKey) *device {
+	d := &device{
+		e: e, key: key, box: newBox(), unstored: make(chan struct{}, maxUnstored),
+		frames: rate.NewLimiter(rate.Limit(e.limits.frames), int(e.limits.frames)),
+		bytes:  rate.NewLimiter(rate.Limit(e.limits.bytes), int(e.limits.bytes)),
+		links:  make(map[linkID]*link),
+	}
+	d.machine = machine{lower: lower(e.self, key.ID()), look: d.look}
+	return d
+}
+
+// What happens to a device, besides what happens to its machine: a *link is a
+// new connection.
+type (
+	// evAddresses comes with an introduction.
+	evAddresses struct{ at []netip.AddrPort }
+	// evLater is an item that arrived and can't be stored now.
+	evLater struct{ id linkID }
+)
+
+// run works until Run's context ends, or nothing has been to do for a while.
+func (d *device) run() {
+	d.ctx = d.e.ctx
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var idle time.Time // since when
+	for {
+		select {
+		case <-d.box.filled:
+		case <-timer.C:
+		case <-d.ctx.Done():
+			d.end()
+			return
+		}
+		now := time.Now()
+		events := d.box.take()
+		if len(events) == 0 {
+			events = []any{evTick{}}
+		}
+		for _, ev := range events {
+			d.step(ev)
+		}
+		wake := d.machine.wake(time.Now())
+		if !d.machine.idle() || len(d.unstored) > 0 {
+			idle = time.Time{}
+		} else {
+			if idle.IsZero() {
+				idle = now
+			}
+			if now.Sub(idle) >= lingerFor && d.e.retire(d) {
+				return
+			}
+			wake = idle.Add(lingerFor)
+		}
+		timer.Stop()
+		if !wake.IsZero() {
+			timer.Reset(time.Until(wake))
+		}
+	}
+}
+
+// step has the machine decide about an event and does what it says.
+func (d *device) step(ev any) {
+	for todo := []any{ev}; len(todo) > 0; todo = todo[1:] {
+		now := time.Now()
+		ev := d.prepare(todo[0], now)
+		if ev == nil {
+			continue
+		}
+		for _, a := range d.machine.step(ev, now) {
+			if follow := d.do(a, now); follow != nil {
+				todo = append(todo, follow)
+			}
+		}
+		if _, sent := ev.(evSend); sent && d.machine.current == nil && len(d.addresses(now)) == 0 {
+			todo = append(todo, evUnknown{})
+		}
+	}
+}
+
+// prepare notes what the machine has no use for, and returns what it has.
+func (d *device) prepare(ev any, now time.Time) any {
+	switch ev := ev.(type) {
+	case *link:
+		if name, _, ok := d.e.cfg.Lookup(d.key); !ok || name != ev.name { // meanwhile
+			d.e.hangUp(ev.conn, codeStranger)
+			return nil
+		}
+		d.known = ev.at
+		d.links[ev.id] = ev
+		d.e.running.Go(ev.write)
+		d.e.running.Go(func() { d.box.put(evDown{ev.id, ev.read(d)}) })
+		return evReady{ev.id, ev.dialled}
+	case evAddresses:
+		d.introduced, d.introducedAt = ev.at, now
+		return evIntroduced{}
+	case evLater:
+		if l := d.links[ev.id]; l != nil {
+			d.e.hangUp(l.conn, codeLater)
+		}
+		return nil
+	}
+	return ev
+}
+
+// do does what the machine wants, and returns an event that follows from it.
+func (d *device) do(action any, now time.Time) any {
+	switch a := action.(type) {
+	case actDial:
+		if !d.dialAll(now) && d.machine.current == nil {
+			return evUnknown{}
+		}
+	case actStopDial:
+		if d.dialling != nil {
+			d.stopDialling()
+			d.dialling = nil
+		}
+	case actIntroduce:
+		d.e.cfg.Introduce(d.key)
+	case actWrite:
+		d.links[a.id].send(a.item.frame, nil)
+	case actTyping:
+		d.links[a.id].send(typing(a.active), nil)
+	case actNudge:
+		d.links[a.id].send(nudge, nil)
+	case actClose:
+		d.e.hangUp(d.links[a.id].conn, a.code)
+		delete(d.links, a.id)
+	case actDone:
+		a.item.done(a.err)
+	case actPath:
+		d.show(d.links[a.id])
+	}
+	return nil
+}
+
+// show reports where the device is reached, if that has changed.
+func (d *device) show(l *link) {
+	was := d.shown
+	d.shown = l
+	switch {
+	case l != nil && (was == nil || was.at != l.at):
+		d.e.on(Path{Device: d.key, At: l.at, Up: true})
+	case l == nil && was != nil:
+		d.e.on(Path{Device: d.key, At: was.at})
+	}
+}
+
+// look tells the machine how a connection is.
+func (d *device) look(id linkID) vital {
+	if l := d.links[id]; l != nil {
+		return l.vital()
+	}
+	return vital{}
+}
+
+// end closes everything and fails what waits.
+func (d *device) end() {
+	d.e.end()
+	for _, ev := range d.box.take() {
+		switch ev := ev.(type) {
+		case evSend:
+			d.machine.queue = append(d.machine.queue, ev.item)
+		case *link:
+			d.e.hangUp(ev.conn, codeShutdown)
+		}
+	}
+	d.step(evEnd{})
+}
+
+// abandon fails what waits at a device whose goroutine never ran.
+func (d *device) abandon() {
+	for _, ev := range d.box.take() {
+		if ev, ok := ev.(evSend); ok {
+			ev.item.done(p2p.ErrNotConnected)
+		}
+	}
+}
+
+// release makes room for another item.
+func (d *device) release() {
+	<-d.unstored
+	if len(d.unstored) == 0 {
+		d.box.nudge()
+	}
+}
+
+// pace waits until the device may have sent what it has.
+func (d *device) pace(ctx context.Context, size int) error {
+	if err := d.frames.Wait(ctx); err != nil {
+		return err
+	}
+	return d.bytes.WaitN(ctx, size)
+}
+
+// hangUp closes a connection without waiting for it.
+func (e *Endpoint) hangUp(c *quic.Conn, why code) {
+	e.running.Go(func() { closeConn(c, why) })
+}
+
+// box is what waits for a goroutine.
+type box struct {
+	mu     sync.Mutex
+	events []any
+	filled chan struct{} // has a token if there may be events
+}
+
+func newBox() box { return box{filled: make(chan struct{}, 1)} }
+
+func (b *box) put(ev any) {
+	b.mu.Lock()
+	b.events = append(b.events, ev)
+	b.mu.Unlock()
+	b.nudge()
+}
+
+// nudge has the goroutine look at things.
+func (b *box) nudge() {
+	select {
+	case b.filled <- struct{}{}:
+	default:
+	}
+}
+
+func (b *box) take() []any {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	events := b.events
+	b.events = nil
+	return events
+}
+
+func (b *box) empty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.events) == 0
+}

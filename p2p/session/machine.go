@@ -1,0 +1,531 @@
+package session
+
+import (
+	"slices"
+	"time"
+
+	"earshot/p2p"
+)
+
+const (
+	// windowItems and windowBytes bound what is under way to one device.
+	windowItems = 64
+	windowBytes = 1 << 20
+	// giveUp is how long a session is tried for before what waits is failed.
+	giveUp = 10 * time.Second
+	// secondDialler is how long the device with the higher ID waits for the
+	// other one to dial, and when the other one has itself introduced.
+	secondDialler = 300 * time.Millisecond
+	// ackWithin is when a peer that acknowledges nothing must show another sign
+	// of life, or a second connection is made.
+	ackWithin = 2 * time.Second
+	// stuckAfter is when a peer that lives but acknowledges nothing is as good
+	// as out of reach.
+	stuckAfter = 30 * time.Second
+	// idleAfter is when a connection is closed over which nothing goes.
+	idleAfter = 45 * time.Second
+	// checkWithin is how long a connection has to show that it still works.
+	checkWithin = 1500 * time.Millisecond
+	// fresh connections are those that two devices may make at one time.
+	freshFor = 2 * time.Second
+	// drainFor is how long a connection stays that another one has replaced,
+	// at the device with the lower ID, and drainLong at the other.
+	drainFor  = time.Second
+	drainLong = 10 * time.Second
+	// maxLinks bounds the connections of one device.
+	maxLinks = 4
+	// tickEvery is how often connections that matter are looked at.
+	tickEvery = 500 * time.Millisecond
+)
+
+// rounds is when all addresses are dialled, from the first time on. Earlier
+// attempts go on meanwhile.
+var rounds = [...]time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second, 6 * time.Second, 8 * time.Second}
+
+// outgoing is an item on its way.
+type outgoing struct {
+	id    [idSize]byte
+	frame []byte
+	done  func(error)
+}
+
+// linkID tells the connections of one device apart.
+type linkID uint64
+
+// connection is what the machine knows of one that is ready for items.
+type connection struct {
+	id      linkID
+	dialled bool // by this device
+	ready   time.Time
+	// packets counts what arrived, and heard is when that last grew. used is
+	// when an item last went over the connection.
+	packets     uint64
+	heard, used time.Time
+	// drain is when a replaced connection is closed; zero for one in use.
+	drain time.Time
+	// check is when it must have been heard since checked; zero for no check.
+	check, checked time.Time
+}
+
+// vital is what is measured of a connection.
+type vital struct {
+	packets uint64
+	used    time.Time
+}
+
+// machine decides everything about the session with one other device: (event,
+// now) in, (actions, next wake) out. It does no I/O and reads no clock.
+type machine struct {
+	lower bool // this device's ID is the lower one
+
+	queue []*outgoing // not sent on the current connection
+	sent  []*outgoing // sent on it, and not acknowledged
+	bytes int         // of sent
+	// progress is when something was last acknowledged, or had nothing to
+	// wait for.
+	progress time.Time
+
+	links   []*connection // those that are ready, oldest first
+	current *connection   // the one on which items leave
+
+	dialling  bool
+	since     time.Time // when dialling began
+	round     int       // the next one
+	first     time.Time // when the first round is
+	introduce time.Time // when to ask for an introduction; zero for never again
+	wanted    time.Time // until when a session is wanted though nothing waits
+
+	look    func(linkID) vital
+	actions []any
+}
+
+// What happens to a machine.
+type (
+	evSend    struct{ item *outgoing }
+	evUnknown struct{} // nobody knows the device, or where it is
+	evReady   struct {
+		id      linkID
+		dialled bool // by this device
+	}
+	evDown struct {
+		id  linkID
+		why code
+	}
+	evAck struct {
+		id      [idSize]byte
+		refused error // nil if it is stored
+	}
+	// evIntroduced says that the other device asks for a session.
+	evIntroduced struct{}
+	// evRejected is what the other device said to a connection before it was
+	// ready.
+	evRejected struct{ why code }
+	evForget   struct{}
+	evWake     struct{}
+	evTyping   struct{ active bool }
+	evTick     struct{}
+	evEnd      struct{}
+)
+
+// What a machine wants done.
+type (
+	actDial      struct{} // all addresses
+	actStopDial  struct{}
+	actIntroduce struct{}
+	actWrite     struct {
+		id   linkID
+		item *outgoing
+	}
+	actTyping struct {
+		id     linkID
+		active bool
+	}
+	// actNudge has the other side answer with a packet.
+	actNudge struct{ id linkID }
+	actClose struct {
+		id   linkID
+		code code
+	}
+	actDone struct {
+		item *outgoing
+		err  error
+	}
+	// actPath says that another connection is the current one, or none.
+	actPath struct{ id linkID }
+)
+
+func (m *machine) act(a any) { m.actions = append(m.actions, a) }
+
+// step takes an event and returns what to do about it, in order. The result is
+// good until the next call.
+func (m *machine) step(ev any, now time.Time) (actions []any) {
+	m.actions = m.actions[:0]
+	switch ev := ev.(type) {
+	case evSend:
+		m.queue = append(m.queue, ev.item)
+	case evUnknown:
+		m.fail(p2p.ErrNotConnected)
+		m.wanted = time.Time{}
+	case evReady:
+		m.measure(now)
+		m.add(&connection{id: ev.id, dialled: ev.dialled}, now)
+	case evDown:
+		m.down(ev.id, ev.why, now)
+	case evAck:
+		m.acknowledge(ev, now)
+	case evIntroduced:
+		m.introduced(now)
+	case evRejected:
+		m.rejected(ev.why, now)
+	case evForget:
+		m.forget(codeStranger)
+	case evEnd:
+		m.forget(codeShutdown)
+	case evWake:
+		m.measure(now)
+		m.distrust(now)
+	case evTyping:
+		if m.current != nil {
+			m.act(actTyping{m.current.id, ev.active})
+		}
+	case evTick:
+		m.measure(now)
+		m.tick(now)
+	}
+	m.pump(now)
+	m.dial(now)
+	return m.actions
+}
+
+// idle says that there is nothing to do.
+func (m *machine) idle() bool {
+	return len(m.links) == 0 && !m.waiting() && !m.dialling && m.wanted.IsZero()
+}
+
+func (m *machine) waiting() bool { return len(m.queue)+len(m.sent) > 0 }
+
+// pump sends what the window has room for.
+func (m *machine) pump(now time.Time) {
+	for m.current != nil && len(m.queue) > 0 && len(m.sent) < windowItems {
+		item := m.queue[0]
+		if len(m.sent) > 0 && m.bytes+len(item.frame) > windowBytes {
+			break
+		}
+		if len(m.sent) == 0 {
+			m.progress = now
+		}
+		m.queue[0] = nil
+		m.queue = m.queue[1:]
+		m.sent = append(m.sent, item)
+		m.bytes += len(item.frame)
+		m.current.used = now
+		m.act(actWrite{m.current.id, item})
+	}
+}
+
+func (m *machine) acknowledge(ev evAck, now time.Time) {
+	for i, item := range m.sent {
+		if item.id != ev.id {
+			continue
+		}
+		m.sent = slices.Delete(m.sent, i, i+1)
+		m.bytes -= len(item.frame)
+		m.progress = now
+		if m.current != nil {
+			m.current.used = now
+		}
+		m.act(actDone{item, ev.refused})
+		return
+	}
+}
+
+// fail gives all items back, in order.
+func (m *machine) fail(err error) {
+	m.requeue()
+	for _, item := range m.queue {
+		m.act(actDone{item, err})
+	}
+	m.queue = nil
+}
+
+// requeue takes back what is under way, to be sent again in order.
+func (m *machine) requeue() {
+	m.queue = slices.Concat(m.sent, m.queue)
+	m.sent, m.bytes = nil, 0
+}
+
+// use has items leave on another connection, or on none.
+func (m *machine) use(c *connection, now time.Time) {
+	m.requeue()
+	m.current = c
+	if c == nil {
+		m.act(actPath{})
+		return
+	}
+	c.drain, m.progress = time.Time{}, now
+	m.act(actPath{c.id})
+}
+
+// add takes a new connection. Of two that both devices made at one time the
+// one stays that the lower ID dialled; otherwise the newer one does, because
+// whoever made it had no trust in the older. Only the lower ID closes what is
+// too much, so that they never close both.
+func (m *machine) add(c *connection, now time.Time) {
+	c.ready, c.heard, c.used = now, now, now
+	c.packets = m.look(c.id).packets
+	m.links = append(m.links, c)
+	if len(m.links) > maxLinks {
+		for _, old := range m.links {
+			if old != m.current {
+				m.close(old, codeReplaced)
+				break
+			}
+		}
+	}
+	m.wanted = time.Time{}
+	m.stopDialling()
+	if m.current == nil {
+		m.use(c, now)
+		return
+	}
+	loser := m.current
+	if !m.suspect(now) && now.Sub(loser.ready) < freshFor && loser.dialled == m.lower && c.dialled != m.lower {
+		loser = c
+		// The other device may have forgotten the first one all the same.
+		m.test(m.current, now)
+	} else {
+		m.use(c, now)
+	}
+	loser.drain = now.Add(drainFor)
+	if !m.lower {
+		loser.drain = now.Add(drainLong)
+	}
+}
+
+// test has a connection show that it works.
+func (m *machine) test(c *connection, now time.Time) {
+	if c.check.IsZero() {
+		c.checked, c.check = now, now.Add(checkWithin)
+		m.act(actNudge{c.id})
+	}
+}
+
+// distrust tests all connections, and doesn't wait for the result if there is
+// something to send.
+func (m *machine) distrust(now time.Time) {
+	for _, c := range m.links {
+		m.test(c, now)
+	}
+	if m.waiting() {
+		m.startDialling(now)
+	}
+}
+
+// close ends a connection.
+func (m *machine) close(c *connection, why code) {
+	m.links = slices.DeleteFunc(m.links, func(o *connection) bool { return o == c })
+	m.act(actClose{c.id, why})
+}
+
+// down is a connection that has ended.
+func (m *machine) down(id linkID, why code, now time.Time) {
+	for i, c := range m.links {
+		if c.id != id {
+			continue
+		}
+		m.links = slices.Delete(m.links, i, i+1)
+		if c == m.current {
+			m.fallBack(now)
+		}
+		if why.final() {
+			m.fail(p2p.ErrUnreachable)
+		}
+		return
+	}
+}
+
+// fallBack uses the newest of the other connections, if there is any.
+func (m *machine) fallBack(now time.Time) {
+	if n := len(m.links); n > 0 {
+		m.use(m.links[n-1], now)
+		return
+	}
+	m.use(nil, now)
+}
+
+// drop ends a connection that doesn't work, or is used no more.
+func (m *machine) drop(c *connection, why code, now time.Time) {
+	m.close(c, why)
+	if c == m.current {
+		m.fallBack(now)
+	}
+}
+
+func (m *machine) forget(why code) {
+	for len(m.links) > 0 {
+		m.close(m.links[0], why)
+	}
+	if m.current != nil {
+		m.current = nil
+		m.act(actPath{})
+	}
+	m.fail(p2p.ErrNotConnected)
+	m.wanted = time.Time{}
+	m.stopDialling()
+}
+
+// suspect says that the current connection shows no sign of life though it
+// should.
+func (m *machine) suspect(now time.Time) bool {
+	c := m.current
+	return c != nil && len(m.sent) > 0 && !now.Before(m.progress.Add(ackWithin)) && !now.Before(c.heard.Add(ackWithin))
+}
+
+// introduced is the other device's wish for a session.
+func (m *machine) introduced(now time.Time) {
+	switch {
+	case m.current == nil && m.dialling && m.lower:
+		m.first, m.round = now, 0 // it is there now
+	case m.current == nil:
+		m.wanted = now.Add(giveUp)
+	case now.Sub(m.current.ready) >= freshFor:
+		m.measure(now)
+		m.test(m.current, now) // it has no session, so this may be none
+	}
+}
+
+// rejected is a connection that the other device didn't want.
+func (m *machine) rejected(why code, now time.Time) {
+	switch {
+	case why.final():
+		m.wanted = time.Time{}
+		m.stopDialling()
+		if m.current == nil {
+			m.fail(p2p.ErrUnreachable)
+		}
+	case why == codeStranger && m.dialling && !m.introduce.IsZero():
+		m.introduce = now
+	}
+}
+
+// measure takes note of what went over the connections.
+func (m *machine) measure(now time.Time) {
+	for _, c := range m.links {
+		v := m.look(c.id)
+		if v.packets > c.packets {
+			c.packets, c.heard = v.packets, now
+		}
+		if v.used.After(c.used) {
+			c.used = v.used
+		}
+	}
+}
+
+// tick judges the connections.
+func (m *machine) tick(now time.Time) {
+	for _, c := range slices.Clone(m.links) {
+		switch {
+		case !c.check.IsZero() && c.heard.After(c.checked):
+			c.check = time.Time{}
+		case !c.check.IsZero() && !now.Before(c.check):
+			m.drop(c, codeReplaced, now)
+		case c != m.current && !c.drain.IsZero() && !now.Before(c.drain) && m.current != nil && m.current.check.IsZero():
+			m.drop(c, codeReplaced, now)
+		case c == m.current && len(m.sent) > 0 && !now.Before(m.progress.Add(stuckAfter)):
+			m.fail(p2p.ErrUnreachable)
+			m.drop(c, codeStuck, now)
+		case !m.waiting() && !now.Before(c.used.Add(idleAfter)):
+			m.drop(c, codeIdle, now)
+		}
+	}
+}
+
+// dial keeps connections being made while there is a reason to.
+func (m *machine) dial(now time.Time) {
+	if !m.wanted.IsZero() && (m.current != nil || !now.Before(m.wanted)) {
+		m.wanted = time.Time{}
+	}
+	if m.current == nil && (m.waiting() || !m.wanted.IsZero()) || m.suspect(now) {
+		m.startDialling(now)
+	}
+	if !m.dialling {
+		return
+	}
+	if m.current == nil && !m.waiting() && m.wanted.IsZero() {
+		m.stopDialling()
+		return
+	}
+	if !now.Before(m.since.Add(giveUp)) {
+		m.wanted = time.Time{}
+		m.stopDialling()
+		m.fail(p2p.ErrUnreachable)
+		for len(m.links) > 0 {
+			m.drop(m.links[0], codeReplaced, now)
+		}
+		return
+	}
+	if !m.introduce.IsZero() && !now.Before(m.introduce) {
+		m.introduce = time.Time{}
+		m.act(actIntroduce{})
+	}
+	for m.round < len(rounds) && !now.Before(m.first.Add(rounds[m.round])) {
+		m.round++
+		m.act(actDial{})
+	}
+}
+
+// startDialling begins to make a connection: the lower ID at once.
+func (m *machine) startDialling(now time.Time) {
+	if m.dialling {
+		return
+	}
+	m.dialling, m.since, m.round = true, now, 0
+	m.first, m.introduce = now, now.Add(secondDialler)
+	if !m.lower {
+		m.first, m.introduce = now.Add(secondDialler), now
+	}
+	if !m.wanted.IsZero() && !m.waiting() { // it was the other one who asked
+		m.introduce = time.Time{}
+	}
+}
+
+func (m *machine) stopDialling() {
+	if m.dialling {
+		m.dialling = false
+		m.act(actStopDial{})
+	}
+}
+
+// wake is when the next evTick is due; zero is never.
+func (m *machine) wake(now time.Time) (at time.Time) {
+	earliest := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	if m.dialling {
+		earliest(m.since.Add(giveUp))
+		earliest(m.introduce)
+		if m.round < len(rounds) {
+			earliest(m.first.Add(rounds[m.round]))
+		}
+	}
+	earliest(m.wanted)
+	if m.current != nil && len(m.sent) > 0 {
+		earliest(now.Add(tickEvery))
+	}
+	for _, c := range m.links {
+		switch {
+		case !c.check.IsZero() || !c.drain.IsZero():
+			earliest(now.Add(tickEvery))
+		default:
+			// Without traffic nobody looks before the connection is idle.
+			if at := c.used.Add(idleAfter); at.After(now) {
+				earliest(at)
+			} else {
+				earliest(now.Add(tickEvery))
+			}
+		}
+	}
+	return at
+}
