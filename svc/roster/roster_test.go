@@ -47,7 +47,7 @@ func TestSince(t *testing.T) {
 	bo, _ := join(t, r, "Bo")
 	r.Leave(ann.ID)
 	changes, at, err := r.Since(nil, start)
-	want := []Change{{1, Joined, ann}, {2, Joined, bo}, {3, Left, ann}}
+	want := []Change{{Seq: 1, Kind: Joined, User: ann}, {Seq: 2, Kind: Joined, User: bo}, {Seq: 3, Kind: Left, User: ann}}
 	if err != nil || !slices.Equal(changes, want) {
 		t.Errorf("from the start: %v, %v", changes, err)
 	}
@@ -82,8 +82,8 @@ func TestTrimming(t *testing.T) {
 	if err != nil || len(changes) != MaxLog || changes[0].Seq != end.Seq-MaxLog+1 {
 		t.Errorf("%d changes, %v", len(changes), err)
 	}
-	if len(r.log) > 2*MaxLog {
-		t.Errorf("%d changes are kept", len(r.log))
+	if len(r.log.lines) > 2*MaxLog {
+		t.Errorf("%d changes are kept", len(r.log.lines))
 	}
 }
 
