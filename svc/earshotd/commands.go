@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 
+	"earshot/protocol/identity"
 	"earshot/svc/config"
 	"earshot/svc/coordinator"
+	"earshot/svc/engine"
 	"earshot/svc/osservice"
 )
 
@@ -29,6 +31,11 @@ func init() {
 		"restart":   verb(osservice.Restart, "earshotd has restarted."),
 		"uninstall": verb(osservice.Uninstall, "earshotd is no service any more. Its data is where it was."),
 		"status":    status,
+		"link":      asking("link", nil, link, "host"),
+		"invite":    asking("invite", nil, invite, "expires", "host"),
+		"user":      userCommand,
+		"backup":    asking("backup", []string{"FILE"}, backup),
+		"restore":   asking("restore", []string{"FILE"}, restore),
 	}
 }
 
@@ -40,6 +47,7 @@ type parsed struct {
 	coordinator coordinator.Config
 	metrics     netip.AddrPort // not valid if they are off
 	level       slog.Level
+	policy      engine.Policy
 	// arguments are the flags that were given, as a service's command line
 	// repeats them.
 	arguments []string
@@ -110,8 +118,16 @@ func (p *parsed) validate() (err error) {
 	if p.metrics, err = p.Metrics(); err != nil {
 		return err
 	}
-	p.level, err = p.Level()
-	return err
+	if p.level, err = p.Level(); err != nil {
+		return err
+	}
+	if p.policy, err = p.Policy(); err != nil {
+		return err
+	}
+	if _, err := p.Link("", "localhost", identity.ID{}); err != nil {
+		return err
+	}
+	return p.CheckCertificate()
 }
 
 func check(args []string, stdout io.Writer) error {
@@ -127,8 +143,8 @@ func check(args []string, stdout io.Writer) error {
 		where = p.file
 	}
 	listen := p.coordinator.Listen
-	fmt.Fprintf(stdout, "The configuration is right (%s): it listens on %v, and on TCP ports %d and %d for the classic lists; data in %s.\n",
-		where, listen, listen.Port()+1, listen.Port()+2, p.Data)
+	fmt.Fprintf(stdout, "The configuration is right (%s): it listens on %v, and on TCP ports %d and %d for the classic lists; registration is %q; data in %s.\n",
+		where, listen, listen.Port()+1, listen.Port()+2, p.policy, p.Data)
 	return nil
 }
 

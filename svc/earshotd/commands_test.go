@@ -1,8 +1,10 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -11,6 +13,9 @@ func TestUsageErrors(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"serve"}, {"run", "--lisen", ":1"}, {"run", "now"}, {"run", "--listen"}, {"check", "x"},
 		{"status", "x"}, {"start", "x"}, {"example", "x"}, {"version", "x"},
+		{"user"}, {"user", "rename"}, {"user", "list", "x"}, {"user", "show"}, {"user", "remove-device", "ann"},
+		{"user", "approve", "ann", "--host", "h"}, {"invite", "ann"}, {"invite", "--expires", "soon"}, {"link", "x"},
+		{"backup"}, {"restore", "a", "b"},
 	} {
 		o := try(t, nil, args...)
 		o.complains(t, exitUsage)
@@ -32,6 +37,9 @@ func TestMistakesInTheFile(t *testing.T) {
 		"[limits]\nmax_users = -1\n":                     {"limits.max_users", "-1"},
 		"trusted_networks = ['10.0.0.1']":                {"trusted_networks"},
 		"listen = 'no host.invalid:1000'\n":              {"no host.invalid"},
+		"registration = 'closed'\n":                      {"registration", "invite"},
+		"public_host = 'a b'\n":                          {"public_host", "a b"},
+		"certificate = '/x.pem'\n":                       {"certificate_key"},
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -59,13 +67,18 @@ func TestVersionAndHelp(t *testing.T) {
 			t.Errorf("%s: %+v", name, o)
 		}
 	}
-	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}, {"run", "--help"}, {"help", "run"}} {
+	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}, {"run", "--help"}, {"help", "run"},
+		{"user", "--help"}, {"user", "show", "--help"}, {"invite", "-h"}} {
 		o := try(t, nil, args...)
 		if o.code != exitDone || o.stderr != "" {
 			t.Errorf("%q: %+v", args, o)
 		}
-		for name := range commands {
-			if !strings.Contains(o.stdout, "earshotd "+name) {
+		names := slices.Collect(maps.Keys(commands))
+		for name := range users {
+			names = append(names, "user "+name)
+		}
+		for _, name := range names {
+			if !strings.Contains(o.stdout, "\n  earshotd "+name+" ") {
 				t.Errorf("%q does not explain %s", args, name)
 			}
 		}

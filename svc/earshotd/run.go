@@ -19,8 +19,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/term"
 
+	"earshot/svc/admin"
 	"earshot/svc/config"
 	"earshot/svc/coordinator"
+	"earshot/svc/engine"
 	"earshot/svc/osservice"
 )
 
@@ -44,12 +46,20 @@ func serve(ctx context.Context, p parsed) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	var coord *coordinator.Coordinator
+	accounts, err := engine.Open(ctx, engine.Config{Dir: p.Data, Log: log})
+	if err != nil {
+		return err
+	}
+	defer accounts.Close()
+	desk := &backend{config: p.Config, policy: p.policy, accounts: accounts, log: log,
+		certificates: &certificates{file: p.Certificate, keyFile: p.CertificateKey, key: accounts.Key, log: log}}
+
 	var onReady func()
 	c := p.coordinator
 	c.Log, c.Metrics = log, registry
-	c.OnReady = func() { onReady() }
-	coord, err := coordinator.New(c)
-	if err != nil {
+	c.OnReady = func() { desk.sayLink(); onReady() }
+	if coord, err = coordinator.New(c); err != nil {
 		return err
 	}
 	health, err := listenMetrics(p, log)
@@ -66,6 +76,15 @@ func serve(ctx context.Context, p parsed) error {
 			web.Go(func() { serveMetrics(ctx, health, coord, registry, log) })
 		}
 		defer cancel()
+		door, err := admin.Listen(p.Data)
+		if err != nil {
+			return err
+		}
+		web.Go(func() {
+			if err := admin.Serve(ctx, door, desk); err != nil {
+				log.Error("commands for the running coordinator are not answered any more", "error", err)
+			}
+		})
 		return coord.Run(ctx)
 	}
 	return osservice.Serve(ctx, run, coord.Healthy)

@@ -42,7 +42,7 @@ var (
 	ErrDamaged = fmt.Errorf("%w: the stored accounts are damaged", ErrEngine)
 	// ErrStore is a write that failed, whose outcome is open. Nothing is
 	// written after one until the engine is opened anew.
-	ErrStore = fmt.Errorf("%w: they can't be written; see that the disk has room and is writable, then restart earshotd", ErrEngine)
+	ErrStore = fmt.Errorf("%w: the accounts can't be written; see that the disk has room and is writable, then restart earshotd", ErrEngine)
 	// ErrClosed is an engine that has been closed.
 	ErrClosed = fmt.Errorf("%w: the coordinator is ending", ErrEngine)
 	// ErrBackup is a file that is no backup, or not a whole one.
