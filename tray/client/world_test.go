@@ -34,6 +34,8 @@ type world struct {
 	rng   *rand.Rand
 	rough bool // connections break
 	homes []*home
+
+	departments map[string]string // by name
 }
 
 // home is one device with its store, which outlives its engine.
@@ -102,7 +104,7 @@ func (w *world) home(name, label string) *home {
 
 // personLocked is an account's entry on the roster.
 func (w *world) personLocked(name string) (p p2p.Person, online bool) {
-	p.Name = name
+	p.Name, p.Status.Department = name, w.departments[name]
 	for _, h := range w.homes {
 		if h.name == name {
 			p.Devices = append(p.Devices, p2p.Device{
