@@ -1,0 +1,77 @@
+package secure
+
+import (
+	"net/netip"
+	"slices"
+
+	"earshot/p2p"
+	"earshot/protocol/wire"
+)
+
+// maxCandidates is how many addresses anybody is told.
+const maxCandidates = 8
+
+// hello is what the coordinator is told of this client on a connection from a
+// local address.
+func (t *Transport) hello(local netip.Addr) *wire.Hello {
+	t.mu.Lock()
+	t.local = local.Unmap()
+	t.mu.Unlock()
+	return &wire.Hello{
+		VersionMin: 1, VersionMax: 1,
+		Name: t.cfg.Name, Program: t.cfg.Program, DeviceLabel: t.cfg.Label,
+		Status:     wireStatus(t.status()),
+		Candidates: hostCandidates(t.addresses()),
+		Classic: &wire.Classic{
+			Endpoint: wire.Address(netip.AddrPortFrom(local.Unmap(), t.talkPort)),
+			Encoding: wire.Encoding_ENCODING_UTF8, // classic.Encoding
+		},
+		Invite:    t.cfg.Invite,
+		JoinProof: t.joinProof(),
+	}
+}
+
+// addresses are where other devices may reach this one: first the address from
+// which the coordinator is reached, then the host's others.
+func (t *Transport) addresses() []netip.AddrPort {
+	t.mu.Lock()
+	local := t.local
+	t.mu.Unlock()
+	addrs := []netip.Addr{local}
+	all, err := t.cfg.Net.Addrs()
+	if err != nil {
+		t.log.Warn("this computer's addresses can't be read", "error", err)
+	}
+	for _, a := range all {
+		if !slices.Contains(addrs, a) && len(addrs) < maxCandidates {
+			addrs = append(addrs, a)
+		}
+	}
+	list := make([]netip.AddrPort, 0, len(addrs))
+	for _, a := range addrs {
+		if a.IsValid() {
+			list = append(list, netip.AddrPortFrom(a, t.peerPort))
+		}
+	}
+	return list
+}
+
+func (t *Transport) status() p2p.Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.own
+}
+
+// SetStatus implements p2p.Transport.
+func (t *Transport) SetStatus(s p2p.Status) {
+	t.mu.Lock()
+	changed := t.own != s
+	t.own = s
+	t.mu.Unlock()
+	if changed {
+		// Without a connection the next hello says it.
+		_ = t.control.Send(&wire.ToCoordinator{Body: &wire.ToCoordinator_SetStatus{
+			SetStatus: &wire.SetStatus{Status: wireStatus(s)},
+		}})
+	}
+}
