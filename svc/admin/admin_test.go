@@ -17,7 +17,10 @@ import (
 	"earshot/svc/admin"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Windows' pipes have a goroutine that never ends.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Microsoft/go-winio.ioCompletionProcessor"))
+}
 
 // backend does nothing and notes what it was asked for.
 type backend struct {

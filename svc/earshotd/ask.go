@@ -296,7 +296,7 @@ func restore(ctx context.Context, q *question) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(q.out, "Restored: there is %s now, and whatever was changed after the backup is gone.\n", number(restored.Users, "user"))
+	fmt.Fprintf(q.out, "Restored: the coordinator has %s now, and whatever was changed after the backup is gone.\n", number(restored.Users, "user"))
 	if restored.Link != "" {
 		fmt.Fprintf(q.out, "The coordinator's link is %s\n", restored.Link)
 	}

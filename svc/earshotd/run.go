@@ -73,7 +73,10 @@ func serve(ctx context.Context, p parsed) error {
 		var web sync.WaitGroup
 		defer web.Wait()
 		if health != nil {
-			web.Go(func() { serveMetrics(ctx, health, coord, registry, log) })
+			// A disk that is full is for a person to mend: the watchdog, which
+			// would restart the coordinator, doesn't ask for it.
+			healthy := func(ctx context.Context) error { return errors.Join(coord.Healthy(ctx), accounts.Err()) }
+			web.Go(func() { serveMetrics(ctx, health, healthy, registry, log) })
 		}
 		defer cancel()
 		door, err := admin.Listen(p.Data)
@@ -122,11 +125,11 @@ func listenMetrics(p parsed, log *slog.Logger) (net.Listener, error) {
 	return nil, fmt.Errorf("%w: health and metrics can't be served on %v; name another address with --metrics-listen, or off (%w)", config.ErrConfig, at, err)
 }
 
-func serveMetrics(ctx context.Context, l net.Listener, coord *coordinator.Coordinator, registry *prometheus.Registry, log *slog.Logger) {
+func serveMetrics(ctx context.Context, l net.Listener, healthy func(context.Context) error, registry *prometheus.Registry, log *slog.Logger) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		if err := coord.Healthy(r.Context()); err != nil {
+		if err := healthy(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}

@@ -38,11 +38,11 @@ type backup struct {
 }
 
 // Backup writes everything that the engine holds, as it is at one moment, while
-// it goes on working. The coordinator's secret key is part of it: whoever has
+// it goes on working, or when it can't write any more. The coordinator's secret key is part of it: whoever has
 // the backup can pose as the coordinator.
 func (e *Engine) Backup(ctx context.Context, w io.Writer) error {
 	e.writing.Lock()
-	if err := e.writable(ctx); err != nil {
+	if err := e.writable(ctx); err != nil && !errors.Is(err, ErrStore) {
 		e.writing.Unlock()
 		return err
 	}

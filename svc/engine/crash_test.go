@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -218,4 +219,36 @@ func TestNoDamage(t *testing.T) {
 			open(t, dir, nil)
 		})
 	}
+}
+
+// After a write that fails nothing is written any more, whatever was there can
+// be read, and the next engine goes on from what is on the disk.
+func TestWriteFails(t *testing.T) {
+	dir := t.TempDir()
+	e, end := open(t, dir, nil)
+	mustClaim(t, e, "ann", device(), PolicyOpen, "")
+	if err := e.Err(); err != nil {
+		t.Error(err)
+	}
+	if err := e.seal.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err := e.Claim(t.Context(), "bo", device(), PolicyOpen, "")
+		refused(t, err, ErrStore)
+	}
+	refused(t, e.Err(), ErrStore)
+	if text := saved(t, e); !bytes.Contains(text, []byte(`"ann"`)) || bytes.Contains(text, []byte(`"bo"`)) {
+		t.Errorf("the backup is %s", text)
+	}
+	if _, ok := e.Lookup("bo"); ok || len(e.Accounts()) != 1 {
+		t.Error("what was not answered is there")
+	}
+	end()
+	// Bo's claim had reached the store, only nobody could be told.
+	e, _ = open(t, dir, nil)
+	if _, ok := e.Lookup("ann"); !ok || len(e.Accounts()) != 2 {
+		t.Errorf("%v", e.Accounts())
+	}
+	mustClaim(t, e, "cy", device(), PolicyOpen, "")
 }

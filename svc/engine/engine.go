@@ -177,6 +177,14 @@ func (e *Engine) release() {
 	}
 }
 
+// Err is nil as long as the engine can write. After that it can only be read,
+// until it is opened anew.
+func (e *Engine) Err() error {
+	e.writing.Lock()
+	defer e.writing.Unlock()
+	return e.failed
+}
+
 // Key returns the coordinator's own key, made on the first run. A Restore
 // changes it to the backup's.
 func (e *Engine) Key() identity.Key {
