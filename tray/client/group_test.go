@@ -141,9 +141,6 @@ func TestAudiences(t *testing.T) {
 func (w *world) inDepartment(h *home, department string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.departments == nil {
-		w.departments = make(map[string]string)
-	}
 	w.departments[h.name] = department
 	w.accountChangedLocked(h.name, nil)
 }
