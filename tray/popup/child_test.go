@@ -117,15 +117,15 @@ func (e *childEngine) History(_ context.Context, peer string, _ int64, _ int) ([
 	return messages, nil
 }
 
-func (e *childEngine) Send(_ context.Context, to, text string, _ bool) (chat.Message, error) {
+func (e *childEngine) Send(_ context.Context, d chat.Draft, _ bool) (chat.Message, error) {
 	e.mu.Lock()
 	refuse := e.refuse
-	m := chat.Message{ID: int64(1000 + len(e.history)), Peer: to, Sender: "me", Text: text, At: time.Now(), State: chat.Sending}
+	m := chat.Message{ID: int64(1000 + len(e.history)), Peer: d.To, Sender: "me", Text: d.Text, At: time.Now(), State: chat.Sending}
 	if refuse == "" {
 		e.history = append(e.history, m)
 	}
 	e.mu.Unlock()
-	e.report(report{Call: "send", Peer: to, Text: text})
+	e.report(report{Call: "send", Peer: d.To, Text: d.Text})
 	if refuse != "" {
 		return chat.Message{}, errors.New(refuse)
 	}

@@ -37,7 +37,7 @@ const callLimit = 15 * time.Second
 // it. Errors read as sentences.
 type Engine interface {
 	History(ctx context.Context, peer string, before int64, limit int) ([]chat.Message, error)
-	Send(ctx context.Context, to, text string, wait bool) (chat.Message, error)
+	Send(ctx context.Context, draft chat.Draft, wait bool) (chat.Message, error)
 	Retry(ctx context.Context, id int64) error
 	MarkRead(ctx context.Context, peer string) error
 	Subscribe(role localapi.Role) localapi.Subscription
@@ -232,7 +232,7 @@ func (a *app) Send(peer, text string, then func(chat.Message, error)) {
 	a.sends.add(&a.calls, func() {
 		ctx, cancel := context.WithTimeout(a.ctx, callLimit)
 		defer cancel()
-		message, err := a.engine.Send(ctx, peer, text, false)
+		message, err := a.engine.Send(ctx, chat.Draft{To: peer, Text: text}, false)
 		a.toolkit.Post(func() {
 			a.unsent--
 			then(message, err)

@@ -106,16 +106,16 @@ func (e *engine) History(_ context.Context, peer string, _ int64, _ int) ([]chat
 	return messages, nil
 }
 
-func (e *engine) Send(_ context.Context, to, text string, _ bool) (chat.Message, error) {
+func (e *engine) Send(_ context.Context, d chat.Draft, _ bool) (chat.Message, error) {
 	e.mu.Lock()
-	m := chat.Message{ID: int64(len(e.history) + 1), Peer: to, Sender: "me", Text: text, At: time.Now(), State: chat.Sending}
+	m := chat.Message{ID: int64(len(e.history) + 1), Peer: d.To, Sender: "me", Text: d.Text, At: time.Now(), State: chat.Sending}
 	e.history = append(e.history, m)
 	e.mu.Unlock()
 	sent := m
 	sent.State = chat.Sent
 	e.events <- chat.Event{Type: chat.EventMessage, Message: &m}
 	e.events <- chat.Event{Type: chat.EventState, Message: &sent}
-	e.note(line{Call: "send", Peer: to, Text: text})
+	e.note(line{Call: "send", Peer: d.To, Text: d.Text})
 	return m, nil
 }
 
