@@ -14,8 +14,10 @@ import (
 // options are what the command line says, apart from the command.
 type options struct {
 	profile, server, name, encoding, language string
-	headless, json, everyone, help            bool
+	department, display, join                 string
+	headless, json, everyone, urgent, help    bool
 	limit                                     int
+	reply                                     int64 // the message that is answered
 	words                                     []string
 
 	given []string // the flags that were given
@@ -30,9 +32,12 @@ var common = []string{"profile", "server", "name", "encoding", "language", "help
 func (o *options) parse(args []string, p *i18n.Printer) (words []string, err error) {
 	values := map[string]*string{
 		"profile": &o.profile, "server": &o.server, "name": &o.name, "encoding": &o.encoding, "language": &o.language,
-		"limit": new(string),
+		"limit": new(string), "reply": new(string),
+		"department": &o.department, "display": &o.display, "join": &o.join,
 	}
-	switches := map[string]*bool{"headless": &o.headless, "json": &o.json, "everyone": &o.everyone, "help": &o.help}
+	switches := map[string]*bool{
+		"headless": &o.headless, "json": &o.json, "everyone": &o.everyone, "urgent": &o.urgent, "help": &o.help,
+	}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
@@ -63,10 +68,20 @@ func (o *options) parse(args []string, p *i18n.Printer) (words []string, err err
 		}
 		o.given = append(o.given, flag)
 	}
-	return words, o.validate(*values["limit"], p)
+	return words, o.validate(*values["limit"], *values["reply"], p)
 }
 
-func (o *options) validate(limit string, p *i18n.Printer) error {
+// has says whether a flag was given, be it empty.
+func (o *options) has(flag string) bool { return slices.Contains(o.given, flag) }
+
+func (o *options) validate(limit, reply string, p *i18n.Printer) error {
+	if o.has("reply") {
+		id, err := strconv.ParseInt(reply, 10, 64)
+		if err != nil || id < 1 {
+			return usageError(p.T("CliMessageID", "Word", clean(reply)))
+		}
+		o.reply = id
+	}
 	if slices.Contains(o.given, "limit") {
 		n, err := strconv.Atoi(limit)
 		if err != nil || n < 1 {
@@ -94,7 +109,7 @@ func (o *options) check(name string, v verb, words []string, p *i18n.Printer) er
 		}
 	}
 	least := v.min
-	if name == "send" && !o.everyone {
+	if name == "send" && !o.everyone && !o.has("department") {
 		least = 2
 	}
 	if len(words) < least {

@@ -71,13 +71,23 @@ type verb struct {
 
 func verbs() map[string]verb {
 	return map[string]verb{
-		"run":       {run: (*command).start, flags: "headless"},
-		"roster":    {run: (*command).roster, flags: "json", prints: true},
-		"send":      {run: (*command).send, min: 1, max: -1, flags: "everyone", prints: true},
-		"watch":     {run: (*command).watch, flags: "json", prints: true},
-		"compose":   {run: (*command).compose, max: 1, prints: true},
-		"history":   {run: (*command).history, max: 1, flags: "json limit", prints: true},
-		"status":    {run: (*command).status, flags: "json", prints: true},
+		"run":     {run: (*command).start, flags: "headless join"},
+		"roster":  {run: (*command).roster, flags: "json", prints: true},
+		"send":    {run: (*command).send, min: 1, max: -1, flags: "everyone department reply urgent", prints: true},
+		"watch":   {run: (*command).watch, flags: "json", prints: true},
+		"compose": {run: (*command).compose, max: 1, prints: true},
+		"history": {run: (*command).history, max: 1, flags: "json limit", prints: true},
+		"status":  {run: (*command).status, flags: "json", prints: true},
+
+		"edit":       {run: (*command).edit, min: 2, max: -1, prints: true},
+		"delete":     {run: (*command).delete, min: 1, max: 1, prints: true},
+		"ack":        {run: (*command).acknowledge, min: 1, max: 1, prints: true},
+		"recipients": {run: (*command).recipients, min: 1, max: 1, flags: "json", prints: true},
+		"presence":   {run: (*command).presence, max: -1, flags: "display department json", prints: true},
+		"safety":     {run: (*command).safety, min: 1, max: 1, flags: "json", prints: true},
+		"trust":      {run: (*command).trust, min: 2, max: 2, prints: true},
+		"devices":    {run: (*command).devices, max: 2, flags: "json", prints: true},
+
 		"quit":      {run: (*command).quit, prints: true},
 		"autostart": {run: (*command).autostart, min: 1, max: 1, prints: true},
 		"popup":     {run: (*command).popup, max: 1}, // started by the engine

@@ -79,15 +79,7 @@ func (c *command) printRoster(people []chat.Person) error {
 		names = max(names, min(room, uniseg.StringWidth(clean(p.Name))))
 	}
 	for _, p := range people {
-		mark, state := "○", c.p.T("CliOffline")
-		switch {
-		case p.Stale:
-			mark, state = "◌", c.p.T("CliStale")
-		case p.Online && p.Verified:
-			mark, state = "●", c.p.T("CliOnlineVerified")
-		case p.Online:
-			mark, state = "●", c.p.T("CliOnlineUnverified")
-		}
+		mark, state := c.standing(p)
 		if p.Unread > 0 {
 			state += " · " + c.p.T("CliUnread", "Count", p.Unread)
 		}
@@ -98,6 +90,37 @@ func (c *command) printRoster(people []chat.Person) error {
 		}
 	}
 	return nil
+}
+
+// standing is a person's mark, and its presence and trust in words.
+func (c *command) standing(p chat.Person) (mark, state string) {
+	mark, state = "○", c.p.T("CliOffline")
+	switch {
+	case p.Stale:
+		mark, state = "◌", c.p.T("CliStale")
+	case p.Online && p.Presence == chat.Away:
+		mark, state = "◐", c.p.T("CliAway")
+	case p.Online && p.Presence == chat.Busy:
+		mark, state = "⊘", c.p.T("CliBusy")
+	case p.Online:
+		mark, state = "●", c.p.T("CliOnline")
+	}
+	switch {
+	case p.Trust.Blocked():
+		mark, state = "!", c.trustLine(p.Name, p.Trust)
+	case p.Verified:
+		state += ", " + c.p.T("CliVerified")
+	case p.Secure:
+		state += ", " + c.p.T("CliEncrypted")
+	case p.Online:
+		state += ", " + c.p.T("CliUnverified")
+	}
+	for _, part := range []string{p.StatusText, p.Display, p.Department} {
+		if part != "" {
+			state += " · " + clean(part)
+		}
+	}
+	return mark, state
 }
 
 // printHistory shows messages under their days. With all conversations at once
@@ -132,20 +155,16 @@ func (c *command) printMessage(m chat.Message, all bool) error {
 	case m.Peer == chat.Everyone:
 		who += " → " + c.p.T("CliEveryone")
 	case all && m.State != chat.Received:
-		who += " → " + clean(m.Peer)
+		who += " → " + clean(peerName(m.Peer))
 	}
-	var notes []string
-	if m.Doubtful {
-		notes = append(notes, c.p.T("CliDoubtful"))
-	}
-	switch m.State {
-	case chat.Sending:
-		notes = append(notes, c.p.T("CliStateSending"))
-	case chat.Failed:
-		notes = append(notes, clean(m.Problem))
-	}
+	notes := c.notes(m)
 	head := m.At.Local().Format("15:04:05") + "  " + who + ": "
 	indent := strings.Repeat(" ", 10)
+	if m.Quote != "" {
+		if _, err := fmt.Fprintf(c.out, "%s> %s\n", indent, clean(m.Quote)); err != nil {
+			return err
+		}
+	}
 	for i, line := range strings.Split(strings.ReplaceAll(m.Text, "\r\n", "\n"), "\n") {
 		if i > 0 {
 			head = indent
@@ -159,6 +178,43 @@ func (c *command) printMessage(m chat.Message, all bool) error {
 		return err
 	}
 	return nil
+}
+
+// peerName is an addressee as people write it.
+func peerName(peer string) string {
+	if department, ok := chat.DepartmentOf(peer); ok {
+		return department
+	}
+	if names, ok := chat.SeveralOf(peer); ok {
+		return strings.Join(names, ", ")
+	}
+	return peer
+}
+
+// notes are what is to be said of a message besides its text.
+func (c *command) notes(m chat.Message) (notes []string) {
+	say := func(holds bool, id string) {
+		if holds {
+			notes = append(notes, c.p.T(id))
+		}
+	}
+	say(m.Urgent && !m.Acknowledged, "CliUrgent")
+	say(m.Acknowledged, "CliAcknowledged")
+	say(m.Deleted, "CliDeleted")
+	say(m.Edited && !m.Deleted, "CliEdited")
+	say(m.Doubtful, "CliDoubtful")
+	if m.Audience != "" {
+		notes = append(notes, clean(m.Audience))
+	}
+	switch {
+	case m.State == chat.Failed:
+		notes = append(notes, clean(m.Problem))
+	case m.Progress != nil:
+		notes = append(notes, c.p.T("CliProgress", "Read", m.Progress.Read, "Delivered", m.Progress.Delivered, "Total", m.Progress.Total))
+	case m.State != chat.Received && m.State != chat.Sent:
+		notes = append(notes, c.stateWord(m.State, m.Waiting))
+	}
+	return notes
 }
 
 func (c *command) statusLine(s chat.Status) string {
@@ -193,6 +249,8 @@ func (c *command) printEvent(e chat.Event) error {
 		return c.printRoster(e.Roster)
 	case chat.EventStatus:
 		line = c.statusLine(*e.Status)
+	case chat.EventNotice:
+		line = clean(e.Notice)
 	case chat.EventLogin:
 		line = c.p.T("CliCame", "Name", clean(e.Person.Name))
 	case chat.EventLogout:

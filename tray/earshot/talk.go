@@ -25,33 +25,39 @@ func (c *command) roster() error {
 }
 
 func (c *command) send() error {
-	to, words := chat.Everyone, c.opts.words
-	if !c.opts.everyone {
-		to, words = words[0], words[1:]
+	draft, words := chat.Draft{To: chat.Everyone, ReplyTo: c.opts.reply, Urgent: c.opts.urgent}, c.opts.words
+	switch {
+	case c.opts.everyone:
+	case c.opts.has("department"):
+		draft.To = chat.DepartmentPeer(c.opts.department)
+	default:
+		draft.To, words = addressee(words[0]), words[1:]
 	}
-	text := strings.Join(words, " ")
-	if text == "-" {
+	draft.Text = strings.Join(words, " ")
+	if draft.Text == "-" {
 		b, err := io.ReadAll(io.LimitReader(c.in, 1<<20))
 		if err != nil {
 			return err
 		}
-		text = strings.TrimRight(string(b), "\r\n")
+		draft.Text = strings.TrimRight(string(b), "\r\n")
 	}
-	m, err := c.client.Send(c.ctx, to, text, true)
+	m, err := c.client.Send(c.ctx, draft, true)
 	if err != nil {
 		return err
 	}
-	switch {
-	case m.State == chat.Failed:
-		return errors.New(m.Problem)
-	case m.State == chat.Sent:
-		fmt.Fprintln(c.out, c.p.T("CliSent"))
-	case m.Peer == chat.Everyone:
-		fmt.Fprintln(c.out, c.p.T("CliWaitsForServer"))
-	default:
-		fmt.Fprintln(c.out, c.p.T("CliWaitsForPerson", "Name", clean(m.Peer)))
+	return c.sent(m)
+}
+
+// addressee is a name, or several with commas between them.
+func addressee(word string) string {
+	names := strings.FieldsFunc(word, func(r rune) bool { return r == ',' })
+	for i, n := range names {
+		names[i] = strings.TrimSpace(n)
 	}
-	return nil
+	if len(names) < 2 {
+		return word
+	}
+	return chat.SeveralPeer(names)
 }
 
 func (c *command) watch() error {
@@ -115,6 +121,12 @@ func (c *command) status() error {
 		return c.printJSON(status)
 	}
 	_, err = fmt.Fprintln(c.out, c.statusLine(status))
+	if err == nil && status.Connection == chat.Online && status.Secure {
+		_, err = fmt.Fprintln(c.out, c.ownLine(status.Own))
+	}
+	if err == nil && status.Fingerprint != "" {
+		_, err = fmt.Fprintln(c.out, c.p.T("CliFirstUse", "Fingerprint", status.Fingerprint))
+	}
 	if err == nil && status.Unread > 0 {
 		_, err = fmt.Fprintln(c.out, c.p.T("CliUnread", "Count", status.Unread))
 	}
