@@ -14,8 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // ErrFrame is the family of what a frame can be that ends its connection.
@@ -37,21 +39,56 @@ const (
 
 const headerSize = 4
 
-// Append appends m as a frame to dst. It does not check the limit.
+// Append appends m as a frame to dst. It does not check the limit. A string
+// that is not valid UTF-8, which the other side would refuse with the whole
+// frame, goes with U+FFFD for what is wrong in it; m stays as it is.
 func Append(dst []byte, m proto.Message) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, headerSize)...)
-	dst, err := proto.MarshalOptions{}.MarshalAppend(dst, m)
+	framed, err := proto.MarshalOptions{}.MarshalAppend(dst, m)
 	if err != nil {
-		panic(err) // only invalid UTF-8 fails, which we never put in
+		valid := proto.Clone(m)
+		makeValid(valid.ProtoReflect())
+		if framed, err = (proto.MarshalOptions{}).MarshalAppend(dst, valid); err != nil {
+			panic(err) // nothing but invalid UTF-8 fails: the schema requires no field
+		}
 	}
+	dst = framed
 	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-headerSize))
 	return dst
 }
 
+// makeValid replaces what is no UTF-8 in a message's strings, at any depth.
+func makeValid(m protoreflect.Message) {
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		isString, isMessage := field.Kind() == protoreflect.StringKind, field.Message() != nil
+		switch {
+		case field.IsList() && (isString || isMessage):
+			list := value.List()
+			for i := range list.Len() {
+				if isMessage {
+					makeValid(list.Get(i).Message())
+				} else {
+					list.Set(i, validString(list.Get(i)))
+				}
+			}
+		case isMessage:
+			makeValid(value.Message())
+		case isString:
+			m.Set(field, validString(value))
+		}
+		return true
+	})
+}
+
+func validString(v protoreflect.Value) protoreflect.Value {
+	return protoreflect.ValueOfString(strings.ToValidUTF8(v.String(), "\uFFFD"))
+}
+
 // Read reads one frame into m, which it resets. A message above limit bytes is
 // ErrFrameSize before any of it is read. io.EOF is an end between two frames,
-// io.ErrUnexpectedEOF one within.
+// io.ErrUnexpectedEOF one within. Fields that the schema doesn't know are
+// dropped, so that nobody has them passed on beyond every limit.
 func Read(r io.Reader, limit int, m proto.Message) error {
 	var header [headerSize]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
@@ -68,7 +105,7 @@ func Read(r io.Reader, limit int, m proto.Message) error {
 		}
 		return err
 	}
-	if err := proto.Unmarshal(body, m); err != nil {
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, m); err != nil {
 		return fmt.Errorf("%w: %w", ErrFrameContent, err)
 	}
 	return nil
