@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -33,10 +35,14 @@ type network struct {
 	fail map[string]error
 	out  bool // logged out
 	over chan struct{}
+	uids map[string]p2p.ItemID
+	told []p2p.Presence
+
+	underway, most int
 }
 
 func newNetwork() *network {
-	return &network{events: make(chan p2p.Event), fail: make(map[string]error), over: make(chan struct{})}
+	return &network{events: make(chan p2p.Event), fail: make(map[string]error), over: make(chan struct{}), uids: make(map[string]p2p.ItemID)}
 }
 
 func (n *network) Run(ctx context.Context, on func(p2p.Event)) error {
@@ -55,7 +61,47 @@ func (n *network) Run(ctx context.Context, on func(p2p.Event)) error {
 }
 
 func (n *network) Send(to p2p.Target, item p2p.Item, done func(error)) {
-	go func() { done(n.carry(context.Background(), to.Person.Name, item.Body.(p2p.Text).Text)) }()
+	n.mu.Lock()
+	n.underway++
+	n.most = max(n.most, n.underway)
+	n.mu.Unlock()
+	go func() {
+		text := ""
+		if body, ok := item.Body.(p2p.Text); ok {
+			text = body.Text
+		}
+		n.mu.Lock()
+		n.uids[text] = item.ID
+		n.mu.Unlock()
+		name := to.Person.Name
+		if item.CopyOf != "" {
+			name += " of " + item.CopyOf
+		}
+		err := n.carry(context.Background(), name, text)
+		n.mu.Lock()
+		n.underway--
+		n.mu.Unlock()
+		done(err)
+	}()
+}
+
+// ids are those of the texts that were sent.
+func (n *network) ids() map[string]p2p.ItemID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return maps.Clone(n.uids)
+}
+
+func (n *network) peak() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.most
+}
+
+func (n *network) presences() []p2p.Presence {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.told)
 }
 
 func (n *network) carry(ctx context.Context, name, text string) error {
@@ -82,7 +128,13 @@ func (n *network) SendToAll(ctx context.Context, text string) error {
 }
 
 func (n *network) Typing(p2p.Target, bool) {}
-func (n *network) SetStatus(p2p.Status)    {}
+
+func (n *network) SetStatus(s p2p.Status) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.told = append(n.told, s.Presence)
+}
+
 func (n *network) OfferJoin() (identity.JoinCode, time.Time, error) {
 	return identity.JoinCode{}, time.Time{}, p2p.ErrNotSupported
 }
