@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"earshot/p2p"
+	"earshot/protocol/classic"
 	"earshot/protocol/hostnet"
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
@@ -31,8 +32,9 @@ type (
 		Local   netip.AddrPort
 	}
 	// Disconnected says that the coordinator is out of reach, and when the next
-	// attempt begins. NotSecure says that nothing was found that speaks the
-	// secure protocol, which another coordinator may do.
+	// attempt begins. Cause belongs to p2p.ErrTransport; a coordinator's
+	// refusal is a *RefusedError. NotSecure says that nothing was found that
+	// speaks the secure protocol, so that the classic one may be tried.
 	Disconnected struct {
 		Cause     error
 		Retry     time.Time
@@ -42,6 +44,8 @@ type (
 	Put  struct{ User *wire.User }
 	Gone struct{ User *wire.User }
 
+	// What follows is the coordinator's frame of that name. Keys, addresses
+	// and proofs in it are as they came.
 	Introduction struct{ Introduction *wire.Introduction }
 	GroupTalk    struct{ GroupTalk *wire.GroupTalk }
 	JoinRequest  struct{ JoinRequest *wire.JoinRequest }
@@ -92,9 +96,9 @@ type Client struct {
 	link *link // nil between two logins
 }
 
-// New starts nothing.
+// New checks that nothing is missing, and starts nothing.
 func New(cfg Config) (*Client, error) {
-	if cfg.Verify == nil || cfg.Hello == nil || cfg.Host == "" || cfg.Port == 0 {
+	if cfg.Net == nil || cfg.Key.IsZero() || cfg.Verify == nil || cfg.Hello == nil || cfg.Host == "" || cfg.Port == 0 {
 		return nil, errors.New("control: the configuration is incomplete")
 	}
 	if cfg.Resolve == nil {
@@ -126,17 +130,18 @@ var errNotSecure = fmt.Errorf("%w: what answers there does not speak the secure 
 func (c *Client) Run(ctx context.Context, on func(Event)) error {
 	for ctx.Err() == nil {
 		on(Connecting{})
-		secure, err := c.attempt(ctx, on)
+		found, held, err := c.attempt(ctx, on)
 		if ctx.Err() != nil {
 			return nil
 		}
-		wait := c.backoff.wait(err)
-		c.log.Warn("not connected", "server", c.cfg.Host, "cause", err, "retry_in", wait)
-		on(Disconnected{Cause: err, Retry: time.Now().Add(wait), NotSecure: !secure && !errors.Is(err, p2p.ErrIdentity)})
+		wait := c.backoff.wait(err, held)
+		c.log.Debug("not connected", "server", c.cfg.Host, "cause", err, "retry_in", wait)
+		on(Disconnected{Cause: err, Retry: time.Now().Add(wait), NotSecure: !found && !errors.Is(err, p2p.ErrIdentity)})
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-c.kick:
+			c.backoff.reset()
 		case <-ctx.Done():
 		}
 		timer.Stop()
@@ -144,33 +149,40 @@ func (c *Client) Run(ctx context.Context, on func(Event)) error {
 	return nil
 }
 
-// attempt connects, logs in, and reads until the connection ends. secure says
-// that somebody answered who speaks the protocol.
-func (c *Client) attempt(ctx context.Context, on func(Event)) (secure bool, err error) {
-	conn, err := c.connect(ctx)
+// attempt connects, logs in, and reads until the connection ends. found says
+// that somebody answered who speaks the protocol, held for how long the login
+// lasted. The error belongs to p2p.ErrTransport.
+func (c *Client) attempt(ctx context.Context, on func(Event)) (found bool, held time.Duration, err error) {
+	conn, err := c.reach(ctx)
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	l := newLink(conn)
-	defer l.close()
-	defer context.AfterFunc(ctx, l.close)()
 	local := hostnet.AddrPort(conn.LocalAddr())
 	hello := c.cfg.Hello(local.Addr())
 	hello.Epoch, hello.Sequence = c.mirror.epoch, c.mirror.sequence
-	if err := l.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Hello{Hello: hello}}); err != nil {
-		return true, err
+	_ = l.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Hello{Hello: hello}})
+
+	reading, stop := context.WithCancel(ctx)
+	var around sync.WaitGroup
+	around.Go(func() { l.write(c.kick) })
+	around.Go(func() {
+		<-reading.Done()
+		l.close()
+	})
+	s := session{client: c, link: l, local: local, on: on}
+	err = s.read()
+	c.use(nil)
+	stop()
+	around.Wait()
+	if !s.since.IsZero() {
+		held = time.Since(s.since)
 	}
-	var writer sync.WaitGroup
-	defer writer.Wait()
-	defer l.close()
-	writer.Go(func() { l.write(c.kick) })
-	defer c.use(nil)
-	err = c.read(l, local, on)
 	if errors.Is(err, errRoster) || errors.Is(err, wire.ErrFrame) {
 		// Nothing of what is known can be relied on.
 		c.mirror.forget()
 	}
-	return true, err
+	return true, held, err
 }
 
 // use makes a link the one that Send writes to; nil is none.
@@ -180,70 +192,66 @@ func (c *Client) use(l *link) {
 	c.link = l
 }
 
+// session is a login that is accepted, or about to be.
+type session struct {
+	client  *Client
+	link    *link
+	local   netip.AddrPort
+	on      func(Event)
+	welcome *wire.Welcome
+	since   time.Time // when the roster was whole; zero before
+}
+
 // read takes what the coordinator says, until the connection ends.
-func (c *Client) read(l *link, local netip.AddrPort, on func(Event)) error {
-	s := session{client: c, local: local, on: on}
+func (s *session) read() error {
 	for {
 		frame := new(wire.ToClient)
-		if err := l.read(frame); err != nil {
+		if err := s.link.read(frame); err != nil {
 			return err
 		}
-		if s.welcome == nil {
-			switch body := frame.GetBody().(type) {
-			case *wire.ToClient_Refused:
-				return refusedError(body.Refused)
-			case *wire.ToClient_Welcome:
-				if err := s.accept(body.Welcome, l); err != nil {
-					return err
-				}
+		if s.welcome != nil {
+			if err := s.take(frame); err != nil {
+				return err
 			}
-			continue // nothing else has a meaning yet
+			continue
 		}
-		if err := s.take(frame, l); err != nil {
-			return err
+		switch body := frame.GetBody().(type) { // nothing else has a meaning yet
+		case *wire.ToClient_Refused:
+			return refusedError(body.Refused)
+		case *wire.ToClient_Welcome:
+			if err := s.accept(body.Welcome); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// session is a login that is accepted, or about to be.
-type session struct {
-	client  *Client
-	local   netip.AddrPort
-	on      func(Event)
-	welcome *wire.Welcome
-	whole   bool // the roster is here, and Connected was told
-}
-
-func (s *session) accept(w *wire.Welcome, l *link) error {
+func (s *session) accept(w *wire.Welcome) error {
 	if w.GetVersion() != 1 {
 		return fmt.Errorf("%w: the coordinator chose version %d of the protocol, which this program does not know", p2p.ErrNoAnswer, w.GetVersion())
 	}
 	s.welcome = w
-	m := s.client.mirror
-	m.next = nil
-	l.setKeepalive(time.Duration(w.GetKeepaliveSeconds()) * time.Second)
-	switch {
-	case !w.GetResumed():
-		m.forget()
-	case w.GetEpoch() != m.epoch:
-		return fmt.Errorf("%w: it goes on with a roster that this client does not have", errRoster)
-	default:
-		s.complete(l)
+	s.link.setKeepalive(time.Duration(w.GetKeepaliveSeconds()) * time.Second)
+	whole, err := s.client.mirror.welcome(w.GetEpoch(), w.GetResumed())
+	if whole {
+		s.complete()
 	}
-	return nil
+	return err
 }
 
-// complete tells that the login is done and the roster whole.
-func (s *session) complete(l *link) {
-	s.whole = true
-	s.client.backoff.reset()
-	s.client.use(l)
+// complete tells that the roster is whole, and with it the login.
+func (s *session) complete() {
+	if s.since.IsZero() {
+		s.since = time.Now()
+		s.link.done()
+		s.client.use(s.link)
+	}
 	s.on(Connected{Welcome: s.welcome, Users: s.client.mirror.all(), Local: s.local})
 }
 
 // take handles one frame of an accepted login. Those that are not known are
 // skipped.
-func (s *session) take(frame *wire.ToClient, l *link) error {
+func (s *session) take(frame *wire.ToClient) error {
 	switch body := frame.GetBody().(type) {
 	case *wire.ToClient_Snapshot:
 		whole, err := s.client.mirror.snapshot(body.Snapshot)
@@ -251,10 +259,10 @@ func (s *session) take(frame *wire.ToClient, l *link) error {
 			return err
 		}
 		if whole {
-			s.complete(l)
+			s.complete()
 		}
 	case *wire.ToClient_Delta:
-		if !s.whole {
+		if s.since.IsZero() {
 			return fmt.Errorf("%w: a change comes before the roster", errRoster)
 		}
 		put, gone, err := s.client.mirror.delta(body.Delta)
@@ -272,13 +280,15 @@ func (s *session) take(frame *wire.ToClient, l *link) error {
 	case *wire.ToClient_Introduction:
 		s.on(Introduction{body.Introduction})
 	case *wire.ToClient_GroupTalk:
-		s.on(GroupTalk{body.GroupTalk})
+		if classic.ValidateName(body.GroupTalk.GetSender()) == nil {
+			s.on(GroupTalk{body.GroupTalk})
+		}
 	case *wire.ToClient_JoinRequest:
 		s.on(JoinRequest{body.JoinRequest})
 	case *wire.ToClient_Account:
 		s.on(Account{body.Account})
 	case *wire.ToClient_Ping:
-		_ = l.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Pong{Pong: &wire.Pong{}}})
+		_ = s.link.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Pong{Pong: &wire.Pong{}}})
 	}
 	return nil
 }

@@ -2,13 +2,12 @@ package control
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -19,8 +18,6 @@ import (
 )
 
 const (
-	dialTimeout      = 5 * time.Second
-	handshakeTimeout = 10 * time.Second
 	// defaultKeepalive is how often a ping is sent if the coordinator doesn't
 	// say, and answerTimeout how long its answer may take.
 	defaultKeepalive = 25 * time.Second
@@ -29,82 +26,48 @@ const (
 	// network has changed.
 	kickTimeout  = 2 * time.Second
 	writeTimeout = 20 * time.Second
-	// maxQueued bounds what waits to be written.
+	// farewellTimeout is how long the end of a connection may take.
+	farewellTimeout = time.Second
+	// loginTimeout bounds the time until the roster is whole. Another device
+	// of the account may be asked meanwhile, which takes up to ten seconds.
+	loginTimeout = time.Minute
+	// maxQueued bounds what waits to be written, in frames.
 	maxQueued = 256
 )
-
-// connect opens a connection to the first of the coordinator's addresses that
-// takes one, and makes sure who is there.
-func (c *Client) connect(ctx context.Context) (*tls.Conn, error) {
-	lookup, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	addrs, err := c.cfg.Resolve(lookup, c.cfg.Host)
-	if err != nil || len(addrs) == 0 {
-		return nil, fmt.Errorf("%w: the name %s could not be looked up", p2p.ErrNoAnswer, c.cfg.Host)
-	}
-	var failure error
-	for _, addr := range addrs {
-		at := netip.AddrPortFrom(addr.Unmap(), c.cfg.Port)
-		conn, err := c.connectTo(ctx, at)
-		if err == nil {
-			return conn, nil
-		}
-		if failure == nil || errors.Is(err, p2p.ErrIdentity) {
-			failure = err
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, failure
-}
-
-func (c *Client) connectTo(ctx context.Context, at netip.AddrPort) (*tls.Conn, error) {
-	dial, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	raw, err := c.cfg.Net.Dial(dial, at)
-	if err != nil {
-		return nil, fmt.Errorf("%w: no coordinator answers at %v: %w", p2p.ErrUnreachable, at, err)
-	}
-	handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	conn := tls.Client(raw, c.tls)
-	err = conn.HandshakeContext(handshake)
-	if err == nil {
-		return conn, nil
-	}
-	raw.Close()
-	if errors.Is(err, p2p.ErrTransport) {
-		return nil, err // what verification says is for the person
-	}
-	return nil, fmt.Errorf("%w: what answers at %v does not speak the secure protocol: %w", p2p.ErrNoAnswer, at, err)
-}
 
 // link is one connection. read is for one goroutine, write for another; the
 // rest may be called from any.
 type link struct {
-	conn net.Conn
-	in   *bufio.Reader
+	conn    *tls.Conn
+	in      *bufio.Reader // read's
+	loginBy time.Time     // read's; zero once the login is done
 
 	mu        sync.Mutex
 	queue     []byte // frames that wait, encoded
 	frames    int    // how many those are
 	closed    bool
+	failed    error // why write gave up
 	keepalive time.Duration
+	loggedIn  bool
+	urgent    bool          // the coordinator must be heard soon
 	wake      chan struct{} // has one element while there is something to do
 }
 
-func newLink(conn net.Conn) *link {
-	return &link{conn: conn, in: bufio.NewReader(conn), keepalive: defaultKeepalive, wake: make(chan struct{}, 1)}
+func newLink(conn *tls.Conn) *link {
+	return &link{
+		conn: conn, in: bufio.NewReader(conn), loginBy: time.Now().Add(loginTimeout),
+		keepalive: defaultKeepalive, wake: make(chan struct{}, 1),
+	}
 }
 
 func (l *link) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	// A farewell must not wait for a coordinator that doesn't read.
-	_ = l.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	// The farewell of TLS waits for a coordinator that doesn't read.
+	hurry := time.AfterFunc(farewellTimeout, func() { l.conn.NetConn().Close() })
 	l.conn.Close()
+	hurry.Stop()
 	l.poke()
 }
 
@@ -115,12 +78,22 @@ func (l *link) poke() {
 	}
 }
 
+// setKeepalive takes the coordinator's word, within reason.
 func (l *link) setKeepalive(d time.Duration) {
 	if d < time.Second || d > time.Minute {
 		return
 	}
 	l.mu.Lock()
 	l.keepalive = d
+	l.mu.Unlock()
+	l.poke()
+}
+
+// done says that the login is, to read's goroutine.
+func (l *link) done() {
+	l.loginBy = time.Time{}
+	l.mu.Lock()
+	l.loggedIn = true
 	l.mu.Unlock()
 }
 
@@ -130,16 +103,39 @@ func (l *link) pingEvery() time.Duration {
 	return l.keepalive
 }
 
+// expect sets until when the coordinator must be heard.
+func (l *link) expect() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A ping is sent once in a keepalive, whatever else is.
+	by := time.Now().Add(l.keepalive + answerTimeout)
+	if l.urgent {
+		by = time.Now().Add(kickTimeout)
+	}
+	if !l.loginBy.IsZero() && l.loginBy.Before(by) {
+		by = l.loginBy
+	}
+	_ = l.conn.SetReadDeadline(by)
+}
+
 // read reads one frame. A coordinator that doesn't even answer pings is
 // ErrNoAnswer.
 func (l *link) read(frame *wire.ToClient) error {
-	_ = l.conn.SetReadDeadline(time.Now().Add(l.pingEvery() + answerTimeout))
+	l.expect()
 	err := wire.Read(l.in, wire.MaxToClient, frame)
-	var timeout net.Error
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.urgent = false
+		return nil
+	}
+	if l.failed != nil {
+		err = l.failed
+	}
 	switch {
-	case err == nil, errors.Is(err, wire.ErrFrame):
-		return err
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, wire.ErrFrame):
+		return fmt.Errorf("%w: the coordinator said something that makes no sense: %w", p2p.ErrNoAnswer, err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%w: the coordinator is silent", p2p.ErrNoAnswer)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return fmt.Errorf("%w: the coordinator has closed the connection", p2p.ErrUnreachable)
@@ -160,22 +156,37 @@ func (l *link) send(frame proto.Message) error {
 	return nil
 }
 
-// write writes what is in the queue, and pings, until the link is closed. A
-// kick makes the connection show that it lives.
+var ping = &wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: &wire.Ping{}}}
+
+// prove makes the connection show that it lives. A login has its own time.
+func (l *link) prove() {
+	l.mu.Lock()
+	if l.loggedIn {
+		l.urgent = true
+		_ = l.conn.SetReadDeadline(time.Now().Add(kickTimeout))
+	}
+	l.mu.Unlock()
+	_ = l.send(ping)
+}
+
+// write writes what is in the queue, and pings, until the link is closed.
 func (l *link) write(kick <-chan struct{}) {
 	defer l.close()
-	ping := time.NewTimer(l.pingEvery())
-	defer ping.Stop()
+	every := l.pingEvery()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
 	var out []byte
 	for {
 		select {
 		case <-l.wake:
-		case <-ping.C:
-			_ = l.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: &wire.Ping{}}})
-			ping.Reset(l.pingEvery())
+		case <-tick.C:
+			_ = l.send(ping)
 		case <-kick:
-			_ = l.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: &wire.Ping{}}})
-			_ = l.conn.SetReadDeadline(time.Now().Add(kickTimeout))
+			l.prove()
+		}
+		if now := l.pingEvery(); now != every {
+			every = now
+			tick.Reset(every)
 		}
 		l.mu.Lock()
 		out, l.queue, l.frames = l.queue, out[:0], 0
@@ -189,7 +200,11 @@ func (l *link) write(kick <-chan struct{}) {
 		}
 		_ = l.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if _, err := l.conn.Write(out); err != nil {
-			return // the reader says why
+			l.mu.Lock()
+			l.failed = err // which the reader tells
+			l.mu.Unlock()
+			l.conn.NetConn().Close()
+			return
 		}
 	}
 }

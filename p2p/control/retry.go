@@ -14,20 +14,28 @@ const (
 	// Retries are jittered: a wait is between half of its length and all of it.
 	firstBackoff = 500 * time.Millisecond
 	lastBackoff  = 30 * time.Second
+	// heldLongEnough is how long a login must have held for the next failure to
+	// count as the first. Below that a coordinator that lets everybody in and
+	// then falls over would be run down by those who come back.
+	heldLongEnough = 10 * time.Second
 	// A refusal that only a person can do something about is looked at again
 	// from time to time: the person may have done it elsewhere.
 	approvalRetry = 10 * time.Second
 	personRetry   = time.Minute
 )
 
-// backoff says when to try again.
+// backoff says when to try again. It is pure but for its dice.
 type backoff struct{ next time.Duration }
 
-// reset is for a login that was accepted.
+// reset makes the next failure the first.
 func (b *backoff) reset() { b.next = 0 }
 
-// wait returns how long to wait after a failure.
-func (b *backoff) wait(cause error) time.Duration {
+// wait returns how long to wait after an attempt that failed, or after a login
+// that held for some time.
+func (b *backoff) wait(cause error, held time.Duration) time.Duration {
+	if held >= heldLongEnough {
+		b.reset()
+	}
 	b.next = min(max(2*b.next, firstBackoff), lastBackoff)
 	wait := b.next/2 + rand.N(b.next/2)
 	refused, ok := errors.AsType[*RefusedError](cause)
@@ -37,6 +45,10 @@ func (b *backoff) wait(cause error) time.Duration {
 	switch refused.Code {
 	case wire.Refused_CODE_AWAITING_APPROVAL:
 		wait = approvalRetry
+	case wire.Refused_CODE_REPLACED:
+		// Another program runs with this device's key. Coming back at once
+		// would throw it out, and it would do the same.
+		wait = lastBackoff/2 + rand.N(lastBackoff/2)
 	case wire.Refused_CODE_NAME_TAKEN, wire.Refused_CODE_NAME_INVALID, wire.Refused_CODE_OTHER_ACCOUNT,
 		wire.Refused_CODE_INVITE_NEEDED, wire.Refused_CODE_INVITE_INVALID, wire.Refused_CODE_DEVICE_REMOVED,
 		wire.Refused_CODE_JOIN_FAILED, wire.Refused_CODE_VERSION:
