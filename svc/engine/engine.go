@@ -143,6 +143,9 @@ func (e *Engine) firstRun() error {
 			return err
 		}
 	}
+	if err := syncDir(e.cfg.Dir); err != nil {
+		return fmt.Errorf("%w (%w)", ErrStore, err)
+	}
 	return createSeal(e.file(sealName))
 }
 
