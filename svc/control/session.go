@@ -1,0 +1,275 @@
+package control
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"earshot/protocol/classic"
+	"earshot/protocol/identity"
+	"earshot/protocol/wire"
+	"earshot/svc/roster"
+)
+
+// maxQueue is how many frames beyond the roster's a session may be behind. What
+// comes then is dropped: it is a flood, or nobody reads.
+const maxQueue = 256
+
+// session is a device that has logged in.
+type session struct {
+	server *Server
+	conn   *tls.Conn
+	raw    net.Conn
+	from   netip.Addr
+	key    identity.PublicKey
+	// endpoint, if valid, is where the device takes classic datagrams.
+	endpoint netip.AddrPort
+	encoding classic.Encoding
+
+	// These belong to Server.mu.
+	person     *person
+	candidates []roster.Candidate
+	ended      bool
+
+	// These belong to the reader.
+	requests pace
+
+	// These belong to the writer, once it runs. The zero position asks for
+	// everybody.
+	at roster.Position
+
+	wake chan struct{} // to the writer: something is said, or the session ended
+	done chan struct{} // closed by the writer at its end
+
+	mu    sync.Mutex // guards what stands below
+	queue [][]byte
+	pong  bool // an answer to a Ping is due
+	over  bool // last is all that is still to be said
+	last  []byte
+}
+
+// start runs the session.
+func (c *session) start() {
+	c.server.serving.Go(c.read)
+	c.server.serving.Go(c.write)
+}
+
+// say queues a frame, which must not be changed any more.
+func (c *session) say(frame []byte) {
+	c.mu.Lock()
+	if len(c.queue) < maxQueue {
+		c.queue = append(c.queue, frame)
+	} else {
+		c.server.metrics.drop("queue full")
+	}
+	c.mu.Unlock()
+	c.nudge()
+}
+
+func (c *session) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // it has been told
+	}
+}
+
+// finish has the writer say a last word, if there is one, and end.
+func (c *session) finish(last *refusal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over, c.queue = true, nil
+	if last != nil {
+		c.last = last.frame()
+	}
+	now := time.Now()
+	_ = c.raw.SetWriteDeadline(now.Add(lastWordTime))
+	_ = c.raw.SetReadDeadline(now.Add(lastWordTime))
+	c.nudge()
+}
+
+// endFor ends the session for a reason of the connection's.
+func (c *session) endFor(reason string, last *refusal) {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.server.end(c, reason, last)
+}
+
+// pongFrame answers every Ping.
+var pongFrame = wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Pong{Pong: new(wire.Pong)}})
+
+// take returns what is to be written besides the roster, and whether that is
+// the end. It gives the write that follows its time.
+func (c *session) take() (own []byte, over bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return c.last, true
+	}
+	switch len(c.queue) {
+	case 0:
+	case 1:
+		own = c.queue[0]
+	default:
+		own = bytes.Join(c.queue, nil)
+	}
+	c.queue = nil
+	if c.pong {
+		c.pong = false
+		own = append(own[:len(own):len(own)], pongFrame...)
+	}
+	_ = c.raw.SetWriteDeadline(time.Now().Add(writeTime))
+	return own, false
+}
+
+// write is the writer: it says what is queued, and what the roster's log has
+// behind the session's position.
+func (c *session) write() {
+	defer close(c.done)
+	for {
+		own, over := c.take()
+		if over {
+			if len(own) > 0 {
+				_, _ = c.conn.Write(own)
+				_ = c.conn.CloseWrite()
+			}
+			_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // nothing more is asked of the reader
+			return
+		}
+		frames, next, err := c.server.cfg.Roster.Frames(c.at)
+		switch {
+		case err != nil:
+			err = c.writeWhole(own)
+		case len(own) == 0 && len(frames) == 0:
+			select {
+			case <-c.wake:
+			case <-c.server.cfg.Roster.Changed(c.at):
+			}
+		default:
+			if len(own) > 0 {
+				frames = append(own[:len(own):len(own)], frames...)
+			}
+			if _, err = c.conn.Write(frames); err == nil {
+				c.server.metrics.delivered.Add(float64(next.Seq - c.at.Seq))
+				c.at = next
+			}
+		}
+		if err != nil {
+			reason := "connection lost"
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				reason = "does not read"
+			}
+			c.endFor(reason, nil)
+			_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+			return
+		}
+	}
+}
+
+// writeWhole writes what is queued, and everybody, a frame at a time so that no
+// reader, however slow, has more than one frame's buffer.
+func (c *session) writeWhole(own []byte) error {
+	buf := c.server.buffers.Get().(*[]byte)
+	defer c.server.buffers.Put(buf)
+	whole, at := c.server.cfg.Roster.Whole()
+	*buf = append((*buf)[:0], own...)
+	for {
+		frames, ok := whole.Next(*buf)
+		if !ok {
+			break
+		}
+		*buf = frames[:0]
+		_ = c.writeTime()
+		if _, err := c.conn.Write(frames); err != nil {
+			return err
+		}
+	}
+	c.at = at
+	c.server.metrics.snapshots.Inc()
+	return nil
+}
+
+// writeTime gives the next write its time, unless the session is over.
+func (c *session) writeTime() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return nil
+	}
+	return c.raw.SetWriteDeadline(time.Now().Add(writeTime))
+}
+
+// readTime gives the next frame its time, unless the session is over.
+func (c *session) readTime() (over bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.over {
+		_ = c.raw.SetReadDeadline(time.Now().Add(silentTime))
+	}
+	return c.over
+}
+
+// read is the reader: it does what the client asks for until the connection
+// ends, and then closes it.
+func (c *session) read() {
+	defer c.server.close(c.raw, c.from)
+	var err error
+	for err == nil {
+		if c.readTime() {
+			break
+		}
+		m := new(wire.ToCoordinator)
+		if err = wire.Read(c.conn, wire.MaxToCoordinator, m); err == nil {
+			err = c.serve(m)
+		}
+	}
+	if err != nil {
+		c.endFor(c.judge(err))
+	}
+	<-c.done
+	// What the client has said and nobody read would have the system throw
+	// away what the client has yet to read.
+	_ = c.raw.SetReadDeadline(time.Now().Add(lingerTime))
+	if c.lastWord() {
+		drain(c.raw)
+	}
+}
+
+func (c *session) lastWord() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.last) > 0
+}
+
+// drain reads what is still under way, until the other side closes, the deadline
+// passes, or it is too much.
+func drain(r io.Reader) {
+	_, _ = io.Copy(io.Discard, io.LimitReader(r, 1<<20))
+}
+
+// judge says why a session ends whose reader met an error, and what the client
+// is told.
+func (c *session) judge(err error) (reason string, last *refusal) {
+	if r, ok := errors.AsType[refusal](err); ok {
+		return r.reason, &r
+	}
+	var record tls.RecordHeaderError
+	switch {
+	case errors.Is(err, wire.ErrFrame):
+		c.server.cfg.Log.Warn("a client sent what is no frame", "device", c.key.ID().Short(), "from", c.from, "error", err)
+		last := errMalformed
+		return last.reason, &last
+	case errors.As(err, &record):
+		return "broken record", nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "silent", nil
+	case errors.Is(err, io.EOF):
+		return "logout", nil
+	}
+	return "connection lost", nil
+}
