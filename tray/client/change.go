@@ -127,11 +127,15 @@ func (e *Engine) Delete(ctx context.Context, id int64) error {
 func (e *Engine) MarkRead(ctx context.Context, peer string) error {
 	var read *store.Read
 	var seen []*store.Queue
-	return e.do(ctx, input{
+	var refused error
+	err := e.do(ctx, input{
 		alone: true,
 		prepare: func() (changes []store.Change) {
 			rows, err := e.config.Store.Unread(e.work, peer)
-			if err != nil || len(rows) == 0 {
+			if err != nil {
+				refused = e.unreadable(e.work, err)
+			}
+			if len(rows) == 0 {
 				return nil // which costs no wait for the disk
 			}
 			read = &store.Read{Peer: peer, UpTo: rows[len(rows)-1].ID}
@@ -152,6 +156,10 @@ func (e *Engine) MarkRead(ctx context.Context, peer string) error {
 			}
 		},
 	})
+	if err != nil {
+		return err
+	}
+	return refused
 }
 
 // seenBatch is how many messages one item says of that they were seen.
@@ -248,6 +256,9 @@ func (e *Engine) Acknowledge(ctx context.Context, id int64) error {
 func (e *Engine) Typing(peer string, active bool) {
 	_ = e.ask(context.Background(), act(func() {
 		k := key(peer)
+		if e.Status().Own.Presence == chat.Invisible {
+			return // it would show that the person is there
+		}
 		for _, device := range trusted(e.known[k]) {
 			if device == (identity.PublicKey{}) || k == "" {
 				continue

@@ -125,7 +125,7 @@ func (e *Engine) selfChanged(self p2p.Person) input {
 }
 
 // Trust implements localapi.Engine. For the own name it is about the account's
-// own devices.
+// own devices. To verify is to accept too, for the number covers every device.
 func (e *Engine) Trust(ctx context.Context, peer string, action chat.TrustAction) error {
 	var refused error
 	var m *meeting

@@ -62,6 +62,11 @@ func (e *Engine) receive(r p2p.Received) input {
 			if a.Done != nil {
 				a.Done(a.err)
 			}
+			// Who was out of reach is not any more.
+			if l := e.lanes[key(a.From)][a.Device]; l != nil && l.failing && a.Device != (identity.PublicKey{}) {
+				l.rested()
+				e.pump(l)
+			}
 			switch {
 			case a.change == nil:
 			case err == nil:
@@ -260,6 +265,9 @@ func (e *Engine) arrived(a *arrival) {
 		}
 	case *store.Edit:
 		e.changed(c.Changed)
+		if c.Changed != nil {
+			e.amended(c.Changed.ID, store.KindEdit, c.Text)
+		}
 	case *store.Delete:
 		e.changed(c.Changed)
 		if c.Changed == nil {

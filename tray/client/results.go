@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -62,7 +63,6 @@ type outcome struct {
 func (e *Engine) resultsInput() input {
 	var outcomes []outcome
 	return input{
-		alone: true,
 		prepare: func() (changes []store.Change) {
 			for _, r := range e.results.take(batchSize) {
 				o := e.outcome(r)
@@ -156,7 +156,7 @@ func (e *Engine) settled(o outcome, err error) {
 	case d.Changed != nil:
 		e.news.change(*d.Changed)
 	case err != nil:
-		if m, readErr := e.config.Store.Message(e.work, d.Message); readErr == nil {
+		if m, readErr := e.config.Store.Message(context.Background(), d.Message); readErr == nil {
 			m.State, m.Problem = d.State, d.Problem
 			e.news.change(m.Message)
 		}

@@ -216,7 +216,6 @@ func (e *Engine) differencesLocked(t chat.EventType, people []*person) {
 
 func (e *Engine) disconnected(d p2p.Disconnected) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	was := e.status.Connection
 	e.setStatusLocked(func(s *chat.Status) {
 		s.Connection, s.Problem = chat.Offline, e.problem(d)
@@ -224,6 +223,8 @@ func (e *Engine) disconnected(d p2p.Disconnected) {
 	if was == chat.Online {
 		e.publishLocked(chat.Event{Type: chat.EventRoster, Roster: e.rosterLocked()})
 	}
+	e.mu.Unlock()
+	e.pumpAll(chat.Everyone)
 }
 
 // problem is why the client isn't online, in the person's language.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"earshot/p2p"
@@ -350,7 +351,7 @@ func messages(ctx context.Context, q querier, where string, args ...any) ([]Row,
 	rows.Close() // a transaction has one connection
 	for i := range list {
 		m := &list[i].Message
-		if m.Peer[:1] != "," || m.State == chat.Received {
+		if !strings.HasPrefix(m.Peer, ",") || m.State == chat.Received {
 			continue
 		}
 		if m.Progress, err = progress(ctx, q, m.ID); err != nil {
