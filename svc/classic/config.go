@@ -101,6 +101,12 @@ type Config struct {
 	Net hostnet.Net
 	// Roster is where users are put; nobody else puts classic ones there.
 	Roster *roster.Roster
+	// Held says whether a name belongs to an account, whose devices come by the
+	// secure protocol; nil is that none does. It must not wait.
+	Held func(name string) bool
+	// Group is told of every message to everyone that was let through, for
+	// those who are not reached by datagrams; nil is nobody. It must not wait.
+	Group func(sender, text string)
 	// TrustedNetworks are those from which a login may claim an endpoint of
 	// another IP address than its own.
 	TrustedNetworks []netip.Prefix

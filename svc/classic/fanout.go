@@ -2,17 +2,20 @@ package classic
 
 import (
 	"context"
+	"maps"
+	"net/netip"
+	"slices"
 
 	wire "earshot/protocol/classic"
 	"earshot/svc/roster"
 )
 
-// fanOut tells every user of every change but those that stood on the user's
-// list already and those about the user. What happens during one round goes
-// out in the next, so a change after quiet goes out at once, and a storm costs
-// no more rounds than it must.
-func (s *Server) fanOut(ctx context.Context, at roster.Position) {
-	f := &fan{server: s, at: at, told: make(map[uint64]roster.User)}
+// run tells every user of every change but those that stood on the user's list
+// already and those about the user. What happens during one round goes out in
+// the next, so a change after quiet goes out at once, and a storm costs no more
+// rounds than it must.
+func (f *fan) run(ctx context.Context) {
+	s := f.server
 	for {
 		select {
 		case <-ctx.Done():
@@ -31,7 +34,18 @@ func (s *Server) fanOut(ctx context.Context, at roster.Position) {
 	}
 }
 
-// fan is what the fan-out goroutine knows.
+// newFan returns a fan for those who come from now on.
+func newFan(s *Server) *fan {
+	users, at := s.cfg.Roster.Snapshot()
+	f := &fan{server: s, at: at, told: make(map[uint64]roster.User)}
+	for _, u := range users {
+		f.remember(roster.Change{Kind: roster.Joined, User: u})
+	}
+	return f
+}
+
+// fan is what the fan-out goroutine knows. Users without a classic endpoint are
+// nobody to it.
 type fan struct {
 	server  *Server
 	at      roster.Position        // told up to here
@@ -100,26 +114,62 @@ func (f *fan) round(ctx context.Context) {
 			return // the farewell says all that is left to say
 		}
 		f.tell(c)
-		if c.Kind == roster.Joined {
-			f.told[c.User.ID] = c.User
-		} else {
-			delete(f.told, c.User.ID)
-		}
+		f.remember(c)
 	}
+}
+
+// remember notes who is online by a change that was told.
+func (f *fan) remember(c roster.Change) {
+	if c.Kind != roster.Left && c.User.Endpoint.IsValid() {
+		f.told[c.User.ID] = c.User
+	} else {
+		delete(f.told, c.User.ID)
+	}
+}
+
+// known is everybody of whom anybody was told, by a change or on a list.
+func (f *fan) known() []roster.User {
+	users, _ := f.server.cfg.Roster.Snapshot()
+	for _, u := range users {
+		f.remember(roster.Change{Kind: roster.Joined, User: u})
+	}
+	return slices.Collect(maps.Values(f.told))
+}
+
+// messages are what is said of a change: a user who moves has gone, and has
+// come.
+func messages(c roster.Change) (all []wire.Message) {
+	was, is := netip.AddrPort{}, netip.AddrPort{}
+	switch c.Kind {
+	case roster.Joined:
+		is = c.User.Endpoint
+	case roster.Left:
+		was = c.User.Endpoint
+	case roster.Changed:
+		was, is = c.Was, c.User.Endpoint
+	}
+	if was == is {
+		return nil
+	}
+	if was.IsValid() {
+		all = append(all, wire.Logout{Name: c.User.Name, Endpoint: was})
+	}
+	if is.IsValid() {
+		all = append(all, wire.Login{Name: c.User.Name, Endpoint: is})
+	}
+	return all
 }
 
 // tell sends one change, encoded once for each encoding, to all targets.
 func (f *fan) tell(c roster.Change) {
-	var m wire.Message = wire.Login{Name: c.User.Name, Endpoint: c.User.Endpoint}
-	if c.Kind == roster.Left {
-		m = wire.Logout{Name: c.User.Name, Endpoint: c.User.Endpoint}
-	}
-	var e encoded
 	delivered := 0
-	for _, u := range f.targets {
-		if !u.held && u.after < c.Seq && u.id != c.User.ID {
-			f.server.send(u, e.in(u.encoding, m))
-			delivered++
+	for _, m := range messages(c) {
+		var e encoded
+		for _, u := range f.targets {
+			if !u.held && u.after < c.Seq && u.id != c.User.ID {
+				f.server.send(u, e.in(u.encoding, m))
+				delivered++
+			}
 		}
 	}
 	f.server.metrics.delivered.Add(float64(delivered))
@@ -131,17 +181,17 @@ func (f *fan) tell(c roster.Change) {
 func (f *fan) difference() ([]roster.Change, roster.Position) {
 	users, at := f.server.cfg.Roster.Snapshot()
 	var changes []roster.Change
-	online := make(map[uint64]bool, len(users))
+	online := make(map[uint64]netip.AddrPort, len(users))
 	for _, u := range users {
-		online[u.ID] = true
+		online[u.ID] = u.Endpoint
 	}
 	for id, u := range f.told {
-		if !online[id] {
+		if online[id] != u.Endpoint {
 			changes = append(changes, roster.Change{Seq: at.Seq, Kind: roster.Left, User: u})
 		}
 	}
 	for _, u := range users {
-		if _, ok := f.told[u.ID]; !ok {
+		if f.told[u.ID].Endpoint != u.Endpoint {
 			changes = append(changes, roster.Change{Seq: at.Seq, Kind: roster.Joined, User: u})
 		}
 	}

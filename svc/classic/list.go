@@ -194,9 +194,11 @@ func (s *Server) list(framing wire.Framing, fresh []*user) encodedList {
 	for _, u := range fresh {
 		u.after = position.Seq
 	}
-	entries := make([]wire.Entry, len(users))
-	for i, u := range users {
-		entries[i] = wire.Entry{Name: u.Name, Endpoint: u.Endpoint}
+	entries := make([]wire.Entry, 0, len(users))
+	for _, u := range users {
+		if u.Endpoint.IsValid() { // else no datagram reaches this one
+			entries = append(entries, wire.Entry{Name: u.Name, Endpoint: u.Endpoint})
+		}
 	}
 	return encodedList{framing: framing, entries: entries}
 }

@@ -23,6 +23,7 @@ func (r refusal) Error() string { return r.sentence }
 
 var (
 	errTaken = refusal{"name taken", "Somebody else is online under this name. Choose another one."}
+	errHeld  = refusal{"name held", "This name belongs to somebody who has registered it. Choose another one; if it is yours, log in with the program earshot."}
 	errPlace = refusal{"endpoint taken", "Somebody else is online at your address and port. Let your program use another port."}
 	errLoop  = refusal{"own endpoint", "You can't receive messages on the coordinator's own port. Let your program use another port."}
 	errFull  = refusal{"full", "Too many people are online. Try again later, or ask the coordinator's administrator to raise the limit."}
@@ -159,6 +160,8 @@ func (s *Server) admit(source netip.Addr, name string, endpoint netip.AddrPort) 
 		return holder, nil
 	case holder != nil || elsewhere:
 		return nil, errTaken
+	case s.cfg.Held != nil && s.cfg.Held(name):
+		return nil, errHeld
 	case at != nil && at.source != source:
 		return nil, errPlace
 	case len(s.users)+len(s.logins) >= s.cfg.Limits.MaxUsers:

@@ -27,6 +27,7 @@ type Server struct {
 
 	wake   chan struct{}     // to fan-out: released has something
 	groups chan wire.Message // to fan-out: messages to everyone
+	fan    *fan              // belongs to the fan-out goroutine, and to the farewell after it
 
 	mu       sync.Mutex
 	closing  bool
@@ -119,14 +120,14 @@ func New(cfg Config) (*Server, error) {
 // Run serves until ctx ends. Then it logs everyone out, closes its sockets and
 // returns nil, within five seconds. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
-	_, from := s.cfg.Roster.Snapshot()
+	s.fan = newFan(s)
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var loops, tails sync.WaitGroup
 	loops.Go(func() { s.receive(working) })
 	loops.Go(func() { s.accept(working, s.cfg.RawList, wire.RawText) })
 	loops.Go(func() { s.accept(working, s.cfg.DotNetList, wire.DotNet) })
-	tails.Go(func() { s.fanOut(working, from) })
+	tails.Go(func() { s.fan.run(working) })
 	tails.Go(func() { s.watch(working) })
 
 	<-ctx.Done()
@@ -158,14 +159,14 @@ func (s *Server) farewell(deadline time.Time) {
 		s.send(u, u.encoding.Append(nil, wire.Logout{Name: u.name, Endpoint: u.endpoint}.String()))
 	}
 	told := 0
-	for _, gone := range everyone {
+	for _, gone := range s.fan.known() {
 		if !time.Now().Before(deadline) {
 			break
 		}
 		var m encoded
 		for _, u := range everyone {
-			if u != gone {
-				s.send(u, m.in(u.encoding, wire.Logout{Name: gone.name, Endpoint: gone.endpoint}))
+			if u.id != gone.ID {
+				s.send(u, m.in(u.encoding, wire.Logout{Name: gone.Name, Endpoint: gone.Endpoint}))
 			}
 		}
 		told++

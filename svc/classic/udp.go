@@ -164,20 +164,35 @@ func (s *Server) group(source netip.Addr, m wire.Group, size int, now time.Time)
 	case s.groups <- m:
 	default:
 		s.metrics.drop("too many group messages")
+		return
+	}
+	if s.cfg.Group != nil {
+		s.cfg.Group(mine.Sender, mine.Text)
 	}
 }
 
 // speaks tells an online user's host which encoding another user speaks.
 func (s *Server) speaks(from netip.AddrPort, encoding wire.Encoding, m wire.SpeaksQuery) {
+	u, ok := s.encodingOf(m)
 	s.mu.Lock()
-	u := s.users[wire.NameKey(m.Name)]
 	asker := s.perHost[host(from.Addr())] > 0 && s.isOnline(from.Addr())
 	s.mu.Unlock()
-	if u == nil || u.endpoint != m.Endpoint || !asker {
+	if !ok || !asker {
 		s.metrics.drop("speaks of nobody, or by nobody")
 		return
 	}
-	s.reply(from, encoding, wire.Speaks{Name: u.name, Encoding: u.encoding})
+	s.reply(from, encoding, u)
+}
+
+// encodingOf answers for whoever is online there, in either protocol.
+func (s *Server) encodingOf(m wire.SpeaksQuery) (wire.Speaks, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.users[wire.NameKey(m.Name)]; u != nil {
+		return wire.Speaks{Name: u.name, Encoding: u.encoding}, u.endpoint == m.Endpoint
+	}
+	u, online := s.cfg.Roster.Lookup(m.Name)
+	return wire.Speaks{Name: u.Name, Encoding: u.Encoding}, online && u.Secure != nil && u.Endpoint == m.Endpoint
 }
 
 // isOnline says whether somebody is who logged in from this address. mu is held.

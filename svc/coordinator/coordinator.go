@@ -4,6 +4,7 @@ package coordinator
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ import (
 
 	"earshot/protocol/hostnet"
 	"earshot/svc/classic"
+	"earshot/svc/control"
+	"earshot/svc/engine"
 	"earshot/svc/roster"
 )
 
@@ -49,6 +52,13 @@ type Config struct {
 	// nobody can aim the coordinator's answers at a third party.
 	TrustedNetworks []netip.Prefix
 	Limits          Limits
+	// Accounts is who owns which name. Without it the secure protocol is not
+	// served, and the two fields below mean nothing.
+	Accounts control.Accounts
+	// Registration is who may have a new account; the empty one is open.
+	Registration engine.Policy
+	// Certificate returns the coordinator's, as tls.Config.GetCertificate.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Net is the network; nil is the operating system's.
 	Net hostnet.Net
 	// Log is for what the administrator may want to know; nil logs nothing.
@@ -70,12 +80,13 @@ type Addrs struct {
 type Coordinator struct {
 	cfg    Config
 	roster *roster.Roster
-	ready  chan struct{} // closed once addrs and classic are set
+	ready  chan struct{} // closed once what stands below started is set
 
 	mu      sync.Mutex
 	started bool
 	addrs   Addrs
 	classic *classic.Server
+	control *control.Server // nil without accounts
 }
 
 // New checks a configuration and starts nothing. The error belongs to
@@ -92,6 +103,9 @@ func New(cfg Config) (*Coordinator, error) {
 	if cfg.Listen.Port() > 65533 {
 		return nil, fmt.Errorf("%w: port %d leaves no room for the two list ports behind it; choose one up to 65533",
 			ErrConfig, cfg.Listen.Port())
+	}
+	if cfg.Accounts != nil && cfg.Certificate == nil {
+		return nil, fmt.Errorf("%w: the secure protocol needs a certificate", ErrConfig)
 	}
 	for _, p := range cfg.TrustedNetworks {
 		if !p.IsValid() {
@@ -138,18 +152,10 @@ func (c *Coordinator) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	server, err := classic.New(classic.Config{
-		Packet: s.packet, RawList: s.raw, DotNetList: s.dotNet,
-		Net: c.cfg.Net, Roster: c.roster, TrustedNetworks: c.cfg.TrustedNetworks,
-		Limits: c.cfg.Limits, Log: c.cfg.Log, Metrics: c.cfg.Metrics,
-	})
-	if err != nil {
+	if err := c.assemble(s); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.addrs, c.classic = s.addrs(), server
-	c.mu.Unlock()
-	c.cfg.Log.Info("the coordinator serves", "address", c.addrs.UDP,
+	c.cfg.Log.Info("the coordinator serves", "address", c.addrs.UDP, "secure", c.control != nil,
 		"list_port_raw", c.addrs.RawList.Port(), "list_port_dotnet", c.addrs.DotNetList.Port())
 	close(c.ready)
 	if c.cfg.OnReady != nil {
@@ -158,12 +164,74 @@ func (c *Coordinator) Run(ctx context.Context) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var greeter sync.WaitGroup
-	greeter.Go(func() { greet(ctx, s.main) })
-	err = server.Run(ctx)
+	var others sync.WaitGroup
+	var mainErr error
+	others.Go(func() {
+		if c.control == nil {
+			greet(ctx, s.main)
+			return
+		}
+		mainErr = c.control.Run(ctx)
+	})
+	err = c.classic.Run(ctx)
 	cancel()
-	greeter.Wait()
-	return err
+	others.Wait()
+	return errors.Join(err, mainErr)
+}
+
+// assemble makes the servers of both protocols.
+func (c *Coordinator) assemble(s *sockets) error {
+	cfg := classic.Config{
+		Packet: s.packet, RawList: s.raw, DotNetList: s.dotNet,
+		Net: c.cfg.Net, Roster: c.roster, TrustedNetworks: c.cfg.TrustedNetworks,
+		Limits: c.cfg.Limits, Log: c.cfg.Log, Metrics: c.cfg.Metrics,
+	}
+	var secure *control.Server
+	if c.cfg.Accounts != nil {
+		var err error
+		secure, err = control.New(control.Config{
+			Listener: s.main, Roster: c.roster, Accounts: c.cfg.Accounts, Policy: c.cfg.Registration,
+			Certificate: c.cfg.Certificate, TrustedNetworks: c.cfg.TrustedNetworks, Plain: greeting,
+			Limits: c.secureLimits(), Log: c.cfg.Log, Metrics: c.cfg.Metrics,
+		})
+		if err != nil {
+			return err
+		}
+		cfg.Group = secure.GroupTalk
+		cfg.Held = func(name string) bool {
+			_, held := c.cfg.Accounts.Lookup(name)
+			return held
+		}
+	}
+	server, err := classic.New(cfg)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.addrs, c.classic, c.control = s.addrs(), server, secure
+	return nil
+}
+
+// secureLimits are what the limits mean for the secure protocol: a person has a
+// connection for each device.
+func (c *Coordinator) secureLimits() control.Limits {
+	l := c.cfg.Limits
+	return control.Limits{
+		MaxUsers: l.MaxUsers, MaxConnections: 2 * l.MaxUsers, MaxConnectionsPerAddress: l.MaxUsersPerAddress,
+		LoginsPerSecondPerAddress: l.LoginsPerSecondPerAddress,
+	}
+}
+
+// AccountChanged is to be called after each change of Accounts. Before Ready it
+// does nothing: nobody is online.
+func (c *Coordinator) AccountChanged(before, after engine.Account) {
+	c.mu.Lock()
+	secure := c.control
+	c.mu.Unlock()
+	if secure != nil {
+		secure.AccountChanged(before, after)
+	}
 }
 
 // Healthy is nil if a datagram to the coordinator's own UDP port comes back

@@ -47,7 +47,9 @@ func serve(ctx context.Context, p parsed) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	var coord *coordinator.Coordinator
-	accounts, err := engine.Open(ctx, engine.Config{Dir: p.Data, Log: log})
+	accounts, err := engine.Open(ctx, engine.Config{Dir: p.Data, Log: log, OnChange: func(before, after engine.Account) {
+		coord.AccountChanged(before, after) // changes come once it is made
+	}})
 	if err != nil {
 		return err
 	}
@@ -58,6 +60,9 @@ func serve(ctx context.Context, p parsed) error {
 	var onReady func()
 	c := p.coordinator
 	c.Log, c.Metrics = log, registry
+	if p.Secure {
+		c.Accounts, c.Registration, c.Certificate = accounts, p.policy, desk.certificates.get
+	}
 	c.OnReady = func() { desk.sayLink(); onReady() }
 	if coord, err = coordinator.New(c); err != nil {
 		return err
