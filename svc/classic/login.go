@@ -10,6 +10,7 @@ import (
 
 	wire "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
+	"earshot/svc/roster"
 )
 
 // errSilent is a request that gets no answer of any kind, because the answer
@@ -268,7 +269,7 @@ func (s *Server) confirm(l *login, now time.Time) *user {
 		}
 		s.leave(before, "replaced")
 	}
-	joined, at, err := s.cfg.Roster.Join(l.name, l.endpoint)
+	joined, at, err := s.cfg.Roster.Add(roster.User{Name: l.name, Endpoint: l.endpoint, Encoding: l.encoding})
 	if err != nil {
 		s.release(l.peer)
 		l.conn.Close()

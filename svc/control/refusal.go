@@ -42,7 +42,7 @@ var (
 	errInviteInvalid = refusal{wire.Refused_CODE_INVITE_INVALID, "invitation invalid",
 		"This invitation has expired, has been used, or is for somebody else. Ask the coordinator's administrator for a new one.", 0}
 	errPending = refusal{wire.Refused_CODE_AWAITING_APPROVAL, "awaiting approval",
-		"The name is reserved for you, and an administrator has yet to approve it. Your program goes on trying.", 30}
+		"The name is reserved for you, and an administrator has yet to approve it. Your program goes on trying.", 10}
 	errRemoved = refusal{wire.Refused_CODE_DEVICE_REMOVED, "device removed",
 		"This device has been removed from the account. Let another device of the account show you a code to join again.", 0}
 	errJoin = refusal{wire.Refused_CODE_JOIN_FAILED, "join failed",

@@ -119,7 +119,7 @@ func startCoordinatorWith(t *testing.T, env ...string) *coordinator {
 
 // command is a command of earshotd's that speaks to the running coordinator.
 func (c *coordinator) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(earshotd, append(args[:1:1], append([]string{"--listen", c.addr.String(), "--data", c.dir}, args[1:]...)...)...)
+	cmd := exec.Command(earshotd, append(args, "--data", c.dir)...)
 	cmd.Env = append(append(cmd.Environ(), "EARSHOT_METRICS_LISTEN="+c.metrics.String()), c.env...)
 	return cmd
 }

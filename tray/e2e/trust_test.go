@@ -26,7 +26,7 @@ func TestStolenName(t *testing.T) {
 	thief := newClient(t, c, "Bo")
 	thief.launch(t)
 	e := thief.wait(t, "the refusal", func(e chat.Event) bool { return e.Status != nil && e.Status.Problem != "" })
-	if !strings.Contains(e.Status.Problem, "Bo") || !strings.HasSuffix(e.Status.Problem, ".") {
+	if !strings.Contains(e.Status.Problem, "belongs to somebody else") || !strings.HasSuffix(e.Status.Problem, ".") {
 		t.Errorf("the thief reads %q", e.Status.Problem)
 	}
 	book := classictest.NewClient(hostnet.OS, "Bo", classictest.DotNet, c.addr)
@@ -49,7 +49,9 @@ func TestChangedKeyBlocks(t *testing.T) {
 	bo.waitMessage(t, "Ann", "hello")
 	bo.kill()
 	c.must(t, "user", "reset", "Bo")
-	other := startClient(t, c, "Bo", "auto") // a new computer, or somebody else
+	other := newClient(t, c, "Bo") // a new computer, or somebody else
+	other.server = c.invitation(t, "user", "invite", "Bo")
+	other.start(t)
 	ann.waitPerson(t, "Bo", "changed", func(p chat.Person) bool { return p.Online && p.Trust == chat.TrustChanged })
 	other.waitOnline(t, "Ann", true)
 	other.must(t, "send", "Ann", "it is me")
@@ -162,7 +164,7 @@ func TestForgedCoordinator(t *testing.T) {
 	forged := &coordinator{addr: c.addr, metrics: c.metrics, dir: t.TempDir()}
 	forged.start(t)
 	e := ann.wait(t, "that it is another one", func(e chat.Event) bool {
-		return e.Status != nil && strings.Contains(e.Status.Problem, "fingerprint")
+		return e.Status != nil && strings.Contains(e.Status.Problem, "can't prove to be the coordinator")
 	})
 	if e.Status.Connection == chat.Online || !strings.HasSuffix(e.Status.Problem, ".") {
 		t.Errorf("the status is %+v", e.Status)
@@ -205,9 +207,7 @@ func TestRegistrationPolicies(t *testing.T) {
 		stranger.launch(t)
 		stranger.wait(t, "the refusal", func(e chat.Event) bool { return e.Status != nil && e.Status.Problem != "" })
 		stranger.kill()
-		link := strings.TrimSpace(c.must(t, "invite", "--host", c.addr.Addr().String()))
-		link = link[strings.Index(link, "earshot://"):]
-		link, _, _ = strings.Cut(link, "\n")
+		link := c.invitation(t, "invite")
 		guest := newClient(t, c, "Ann")
 		guest.server = link
 		guest.start(t)
@@ -227,6 +227,16 @@ func TestRegistrationPolicies(t *testing.T) {
 		c.must(t, "user", "approve", "Ann")
 		guest.wait(t, "online", isConnection(chat.Online))
 	})
+}
+
+// invitation returns the link that a command of earshotd's prints.
+func (c *coordinator) invitation(t *testing.T, command ...string) string {
+	t.Helper()
+	_, link, found := strings.Cut(c.must(t, append(command, "--host", c.addr.Addr().String())...), "earshot://")
+	if !found {
+		t.Fatalf("earshotd %s printed no link", strings.Join(command, " "))
+	}
+	return "earshot://" + strings.Fields(link)[0]
 }
 
 // must runs a command of earshotd's against the running coordinator.

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"earshot/p2p/classic"
-	"earshot/protocol/hostnet"
 	"earshot/tray/client"
 	"earshot/tray/localapi"
 	"earshot/tray/profile"
@@ -155,18 +153,18 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, messages.Close()) }()
-	encoding, _ := wire.ParseEncoding(s.Encoding) // auto is the zero value
-	network, err := classic.New(classic.Config{
-		Net: hostnet.OS, Server: s.Server, Name: s.Name, Encoding: encoding, Log: log,
-	})
-	if errors.Is(err, classic.ErrServer) {
-		return errors.New(c.p.T("CliWrongServer", "Server", clean(s.Server)))
+	key, where, err := c.profile.DeviceKey(s.Keyring != "off" && c.opts.profile == "")
+	if err != nil {
+		return err
 	}
+	log.Info("this device's key is ready", "id", key.Public().ID(), "kept", where)
+	network, err := c.network(s, key, log)
 	if err != nil {
 		return err
 	}
 	engine, err := client.New(c.ctx, client.Config{
 		Transport: network, Store: messages, Printer: c.p, Name: s.Name, Server: s.Server, Version: version,
+		Device: key.Public(), ReadReceipts: s.SendsReceipts(),
 		StartPopup: c.startPopup, Log: log,
 	})
 	if err != nil {
