@@ -186,7 +186,11 @@ func (s *Server) receive(ctx context.Context, raw net.Conn, from netip.Addr) {
 	conn, err := s.secure(raw)
 	if err != nil {
 		s.metrics.drop("handshake")
-		s.cfg.Log.Info("a connection ended before it was secure", "from", from, "error", err)
+		level := slog.LevelInfo
+		if errors.Is(err, io.EOF) { // somebody looks whether the port is open
+			level = slog.LevelDebug
+		}
+		s.cfg.Log.Log(ctx, level, "a connection ended before it was secure", "from", from, "error", err)
 		s.close(raw, from)
 		return
 	}

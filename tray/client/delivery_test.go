@@ -30,7 +30,7 @@ func TestExactlyOnceInOrder(t *testing.T) {
 					text := fmt.Sprint(from.name, " says ", i)
 					from.say(to.name, text)
 					want[from] = append(want[from], text)
-					time.Sleep(w.upTo(200 * time.Millisecond))
+					settle(w.upTo(200 * time.Millisecond))
 					switch w.upTo(25) {
 					case 0:
 						from.restart()

@@ -314,7 +314,7 @@ func TestReadReceiptsCanBeOff(t *testing.T) {
 		if err := bo.engine.MarkRead(t.Context(), "Ann"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		settle(time.Minute)
 		if s := ann.reached(m.ID, chat.Delivered).State; s != chat.Delivered {
 			t.Errorf("it is %s", s)
 		}
@@ -328,7 +328,7 @@ func TestTyping(t *testing.T) {
 		bo := others[0]
 		ann.engine.Typing(bo.name, true)
 		w.until("Ann types", func() bool { return bo.sees("Ann").Typing })
-		time.Sleep(p2p.TypingFor)
+		settle(p2p.TypingFor)
 		w.until("Ann types no longer", func() bool { return !bo.sees("Ann").Typing })
 		ann.engine.Typing(bo.name, true)
 		w.until("Ann types again", func() bool { return bo.sees("Ann").Typing })
@@ -348,11 +348,11 @@ func TestNothingWaitsForEver(t *testing.T) {
 		bo.stop()
 		w.until("Bo has left", func() bool { return !ann.sees(bo.name).Online })
 		m := ann.say(bo.name, "hello?")
-		time.Sleep(29 * 24 * time.Hour)
+		settle(29 * 24 * time.Hour)
 		if s := ann.message(m.ID).State; s != chat.Sending {
 			t.Fatalf("it is %s after 29 days", s)
 		}
-		time.Sleep(2 * 24 * time.Hour)
+		settle(2 * 24 * time.Hour)
 		if m := ann.reached(m.ID, chat.Failed); !strings.Contains(m.Problem, "30 days") {
 			t.Errorf("%+v", m)
 		}

@@ -72,7 +72,7 @@ func TestCoordinatorThatLiesAboutADevice(t *testing.T) {
 		evil.say("Ann", "I am Bo")
 		bo.say("Ann", "I am the real Bo") // whom nobody doubts
 		ann.arrived("Bo", "I am the real Bo")
-		time.Sleep(time.Hour)
+		settle(time.Hour)
 		if got := ann.message(m.ID); got.State != chat.Sending || !got.Waiting || !strings.HasSuffix(got.Problem, ".") {
 			t.Errorf("%+v", got)
 		}
@@ -191,7 +191,7 @@ func TestNoSilentDowngrade(t *testing.T) {
 		set(true)
 		w.until("Ann is warned", func() bool { return ann.sees("Bo").Trust == chat.TrustLost && told.has("without encryption") })
 		m := ann.say("Bo", "in the open?")
-		time.Sleep(time.Hour)
+		settle(time.Hour)
 		if got := ann.message(m.ID); got.State != chat.Sending || !got.Waiting || !strings.Contains(got.Problem, "encrypt") {
 			t.Errorf("%+v", got)
 		}
@@ -241,7 +241,7 @@ func TestOwnAccountIsNotExtendedByOthers(t *testing.T) {
 		m := ann.say("Bo", "still between us")
 		ann.reached(m.ID, chat.Delivered)
 		bo.arrived("Ann", "still between us")
-		time.Sleep(time.Minute)
+		settle(time.Minute)
 		if got := evil.history(""); len(got) != 0 {
 			t.Errorf("the intruder has %+v", got)
 		}

@@ -11,7 +11,7 @@ import (
 // Three clients in the three dialects see each other come, talk in any
 // direction, and see each other go.
 func TestThreeDialectsTalk(t *testing.T) {
-	c := startCoordinator(t)
+	c := startClassicCoordinator(t)
 	ann := startClient(t, c, "Ann", "utf-16le")
 	bo := startClient(t, c, "Bo 波", "utf-8")
 	ann.wait(t, "Bo's login", isLogin(bo.name))
@@ -62,7 +62,7 @@ func isLogout(name string) func(chat.Event) bool {
 // A long text is cut into datagrams that no firewall drops, and comes whole and
 // in order.
 func TestLongTextArrivesInOrder(t *testing.T) {
-	c := startCoordinator(t)
+	c := startClassicCoordinator(t)
 	ann := startClient(t, c, "Ann", "utf-16le")
 	bo := startClient(t, c, "Bo", "utf-8")
 	ann.waitOnline(t, bo.name, true)
@@ -110,10 +110,10 @@ func TestMessageWaitsForAPersonAndSurvivesACrash(t *testing.T) {
 	bo.start(t)
 	// It may come before anybody watches.
 	eventually(t, "the message arrives", func() bool {
-		return last(bo.history(t, "Ann")).Text == "second， while you were out"
+		return last(bo.history(t, "Ann")).Text == "second, while you were out"
 	})
-	eventually(t, "the message becomes sent", func() bool {
-		return last(ann.history(t, bo.name)).State == chat.Sent
+	eventually(t, "the message becomes delivered", func() bool {
+		return last(ann.history(t, bo.name)).State == chat.Delivered
 	})
 	if n := len(bo.history(t, "Ann")); n != 2 {
 		t.Errorf("Bo has %d messages from Ann, not 2", n)

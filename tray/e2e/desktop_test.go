@@ -68,9 +68,10 @@ func TestTrayMenuToNotification(t *testing.T) {
 	annsDesk.Screenshot("e2e-popup-answered")
 	bosDesk.Screenshot("e2e-popup-zh")
 
-	if messages := ann.history(t, bo.name); len(messages) != 2 || messages[0].State != chat.Sent {
-		t.Errorf("Ann's history with Bo is %+v", messages)
-	}
+	eventually(t, "Bo has read what Ann wrote", func() bool {
+		messages := ann.history(t, bo.name)
+		return len(messages) == 2 && messages[0].State == chat.Read
+	})
 	eventually(t, "Bo has nothing unread", func() bool { return bo.status(t).Unread == 0 })
 	if code := bo.term(t); code != 0 {
 		t.Errorf("Bo's client ended with %d", code)
