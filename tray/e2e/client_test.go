@@ -159,8 +159,16 @@ func (k *client) mark() {
 	k.events = nil
 }
 
+// waitMessage waits for a message, which may have come before anybody watched.
 func (k *client) waitMessage(t *testing.T, from, text string) chat.Message {
 	t.Helper()
+	history := k.history(t, from)
+	i := slices.IndexFunc(history, func(m chat.Message) bool {
+		return m.State == chat.Received && m.Sender == from && m.Text == text
+	})
+	if i >= 0 {
+		return history[i]
+	}
 	e := k.wait(t, "the message "+text+" from "+from, func(e chat.Event) bool {
 		return e.Type == chat.EventMessage && e.Message.State == chat.Received && e.Message.Sender == from && e.Message.Text == text
 	})
