@@ -26,7 +26,13 @@ import (
 	"earshot/svc/roster"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if isCrowd() {
+		runCrowd()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // memory is Accounts without a disk, for fake time.
 type memory struct {

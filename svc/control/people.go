@@ -162,6 +162,7 @@ func (s *Server) enter(c *session, name string, status roster.Status, known rost
 	s.known(c.raw, c.from)
 	s.metrics.logins.Inc()
 	s.metrics.devices.Inc()
+	s.online.Add(1)
 	return nil
 }
 
@@ -188,6 +189,7 @@ func (s *Server) gone(c *session, reason string, last *refusal) {
 	c.ended = true
 	c.finish(last)
 	s.metrics.devices.Dec()
+	s.online.Add(-1)
 	s.metrics.ended.WithLabelValues(reason).Inc()
 	s.cfg.Log.Info("secure logout", "name", c.person.account.Name, "device", c.key.ID().Short(), "from", c.from, "reason", reason)
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"earshot/protocol/hostnet"
@@ -31,6 +32,7 @@ type Server struct {
 	metrics *metrics
 	serving sync.WaitGroup // goroutines of connections
 	buffers sync.Pool      // of *[]byte, for snapshots
+	online  atomic.Int64   // devices
 
 	mu       sync.Mutex
 	closing  bool

@@ -42,7 +42,8 @@ type session struct {
 
 	// These belong to the writer, once it runs. The zero position asks for
 	// everybody.
-	at roster.Position
+	at    roster.Position
+	wrote time.Time // the last change
 
 	wake chan struct{} // to the writer: something is said, or the session ended
 	done chan struct{} // closed by the writer at its end
@@ -150,11 +151,16 @@ func (c *session) write() {
 			case <-c.wake:
 			case <-c.server.cfg.Roster.Changed(c.at):
 			}
+		case len(own) == 0 && c.early():
+			// What comes meanwhile goes in one write with it.
 		default:
 			if len(own) > 0 {
 				frames = append(own[:len(own):len(own)], frames...)
 			}
 			if _, err = c.conn.Write(frames); err == nil {
+				if next != c.at {
+					c.wrote = time.Now()
+				}
 				c.server.metrics.delivered.Add(float64(next.Seq - c.at.Seq))
 				c.at = next
 			}
@@ -169,6 +175,27 @@ func (c *session) write() {
 			return
 		}
 	}
+}
+
+// roundCost is what a write to one device takes, roughly. To write everybody
+// more often than all of that takes would only make changes that come one on
+// the heels of the other cost more, and come later.
+const roundCost = 10 * time.Microsecond
+
+// early waits, if a change was written less than a round ago, until the round
+// is over or something else is to be said. It is false if nobody had to wait.
+func (c *session) early() bool {
+	wait := time.Duration(c.server.online.Load())*roundCost - time.Since(c.wrote)
+	if wait <= 0 {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.wake:
+	}
+	return true
 }
 
 // writeWhole writes what is queued, and everybody, a frame at a time so that no
