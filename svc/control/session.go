@@ -177,10 +177,10 @@ func (c *session) write() {
 	}
 }
 
-// roundCost is what a write to one device takes, roughly. To write everybody
+// roundCost is what a write to one device takes while much goes on. To write everybody
 // more often than all of that takes would only make changes that come one on
 // the heels of the other cost more, and come later.
-const roundCost = 10 * time.Microsecond
+const roundCost = 25 * time.Microsecond
 
 // early waits, if a change was written less than a round ago, until the round
 // is over or something else is to be said. It is false if nobody had to wait.
