@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"os/signal"
 	"runtime"
 	"syscall"
@@ -167,6 +168,8 @@ func (c *command) explain(err error) string {
 		return c.p.T("CliUnknownSetting", "File", wrong.File, "Line", wrong.Line, "Key", wrong.Key)
 	case isSettings:
 		return c.p.T("CliWrongSetting", "File", wrong.File, "Line", wrong.Line, "Reason", wrong.Reason)
+	case errors.Is(err, profile.ErrDeviceKey):
+		return c.p.T("CliDeviceKey", "Reason", clean(strings.TrimPrefix(err.Error(), profile.ErrDeviceKey.Error()+": ")))
 	case errors.Is(err, localapi.ErrNotRunning):
 		return c.p.T("CliNotRunning")
 	case errors.Is(err, localapi.ErrLost):

@@ -72,6 +72,19 @@ func (c *command) coordinator(server string) (link identity.Link, isLink bool, e
 	return link, false, nil
 }
 
+// serverName is a coordinator as a person reads it: without what only programs
+// need of a link, which may be an invitation.
+func (c *command) serverName(server string) string {
+	link, isLink, err := c.coordinator(server)
+	switch {
+	case err != nil || !isLink:
+		return server
+	case link.Port == identity.DefaultPort:
+		return link.Host
+	}
+	return net.JoinHostPort(link.Host, strconv.Itoa(int(link.Port)))
+}
+
 // deviceLabel is what this computer is called among a person's devices.
 func deviceLabel() string {
 	name, err := os.Hostname()

@@ -112,7 +112,7 @@ func (c *command) standing(p chat.Person) (mark, state string) {
 		state += ", " + c.p.T("CliVerified")
 	case p.Secure:
 		state += ", " + c.p.T("CliEncrypted")
-	case p.Online:
+	case p.Online && !p.Stale:
 		state += ", " + c.p.T("CliUnverified")
 	}
 	for _, part := range []string{p.StatusText, p.Display, p.Department} {

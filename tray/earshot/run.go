@@ -163,7 +163,7 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 		return err
 	}
 	engine, err := client.New(c.ctx, client.Config{
-		Transport: network, Store: messages, Printer: c.p, Name: s.Name, Server: s.Server, Version: version,
+		Transport: network, Store: messages, Printer: c.p, Name: s.Name, Server: c.serverName(s.Server), Version: version,
 		Device: key.Public(), ReadReceipts: s.SendsReceipts(),
 		StartPopup: c.startPopup, Log: log,
 	})
@@ -191,7 +191,7 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 		endDesktop()
 	})
 	if c.opts.headless {
-		fmt.Fprintln(c.out, c.p.T("CliRunning", "Name", s.Name, "Server", s.Server))
+		fmt.Fprintln(c.out, c.p.T("CliRunning", "Name", s.Name, "Server", c.serverName(s.Server)))
 	} else if trayErr := c.tray(desktop, engine, log); trayErr != nil {
 		engine.Quit()
 		err = trayErr
