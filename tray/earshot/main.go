@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"earshot/tray/i18n"
