@@ -36,7 +36,7 @@ func (c *Client) reach(ctx context.Context) (*tls.Conn, error) {
 		conn, err := c.connect(dial)
 		cancel(nil)
 		watch.Wait()
-		if kicked := context.Cause(dial) == errKicked; !kicked || ctx.Err() != nil {
+		if kicked := errors.Is(context.Cause(dial), errKicked); !kicked || ctx.Err() != nil {
 			return conn, err
 		}
 		if conn != nil { // it is as old as the network

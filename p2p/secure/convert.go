@@ -133,7 +133,7 @@ func wireItem(i p2p.Item) *wire.Item {
 }
 
 // errItem is an item that nothing can be done with.
-var errItem = fmt.Errorf("%w: The program there does not understand this message; it may be older than the one that sent it.", p2p.ErrRefusedItem)
+var errItem = fmt.Errorf("%w: The program there does not understand this message; it may be older than the one that sent it", p2p.ErrRefusedItem)
 
 // itemOf is an item that came from a device.
 func itemOf(w *wire.Item) (p2p.Item, error) {

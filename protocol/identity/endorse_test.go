@@ -62,7 +62,7 @@ func TestJoinCodes(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if identity.NewJoinCode() == identity.NewJoinCode() {
+	if one, other := identity.NewJoinCode(), identity.NewJoinCode(); one == other {
 		t.Error("two new codes are one")
 	}
 }

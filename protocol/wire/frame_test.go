@@ -59,7 +59,7 @@ func TestFrames(t *testing.T) {
 				t.Errorf("%s, %s reads as %v, %v", name, s.name, m, err)
 			}
 		}
-		if err := wire.Read(r, d.limit, m); err != io.EOF {
+		if err := wire.Read(r, d.limit, m); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: the end is %v", name, err)
 		}
 	}
@@ -112,7 +112,7 @@ func TestFramesThatAreCut(t *testing.T) {
 			if n == 0 {
 				want = io.EOF
 			}
-			if err := wire.Read(bytes.NewReader(frame[:n]), d.limit, d.fresh()); err != want {
+			if err := wire.Read(bytes.NewReader(frame[:n]), d.limit, d.fresh()); !errors.Is(err, want) {
 				t.Fatalf("%s: the first %d bytes of %d give %v", name, n, len(frame), err)
 			}
 		}

@@ -31,7 +31,7 @@ func fuzzRead(f *testing.F, name string) {
 		for {
 			m := d.fresh()
 			err := wire.Read(r, d.limit, m)
-			if err == io.EOF || err == io.ErrUnexpectedEOF || errors.Is(err, wire.ErrFrame) {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, wire.ErrFrame) {
 				return
 			}
 			if err != nil {

@@ -170,7 +170,6 @@ func powerCut(t *testing.T, w *world, who string, at int, after bool) bool {
 		t.Errorf("Bo has %q, not %q", gotBo, wantBo)
 	}
 	for _, h := range []*home{ann, bo} {
-		h := h
 		w.until("nothing is left to be sent", func() bool {
 			revive()
 			o, err := h.store.Outbox(ctx)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,12 +101,12 @@ func TestJudge(t *testing.T) {
 				}
 				known = v.known
 			}
-			fresh := ""
+			var fresh strings.Builder
 			for _, d := range v.fresh {
-				fresh += d.Label
+				fresh.WriteString(d.Label)
 			}
-			if v.trust != c.trust || labels(known) != c.pins || fresh != c.fresh || len(v.joined) != c.joined || len(v.gone) != c.gone {
-				t.Errorf("trust %q, pins %q, fresh %q, joined %q, gone %q", v.trust, labels(known), fresh, v.joined, v.gone)
+			if v.trust != c.trust || labels(known) != c.pins || fresh.String() != c.fresh || len(v.joined) != c.joined || len(v.gone) != c.gone {
+				t.Errorf("trust %q, pins %q, fresh %q, joined %q, gone %q", v.trust, labels(known), fresh.String(), v.joined, v.gone)
 			}
 		})
 	}

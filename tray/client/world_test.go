@@ -44,7 +44,6 @@ type home struct {
 	// Under w.mu.
 	endorsements []p2p.Endorsement
 	node         *node
-	applies      int // of the running engine
 
 	change func(*client.Config)
 	engine *client.Engine

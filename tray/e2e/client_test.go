@@ -243,3 +243,12 @@ func (k *client) history(t *testing.T, peer string, flags ...string) []chat.Mess
 	}
 	return messages
 }
+
+func (k *client) status(t *testing.T) chat.Status {
+	t.Helper()
+	var s chat.Status
+	if err := json.Unmarshal([]byte(k.must(t, "status", "--json")), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

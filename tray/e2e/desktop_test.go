@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -126,15 +125,6 @@ func TestTrayKilledKeepsHistory(t *testing.T) {
 	}
 	d.AwaitTrayIcon()
 	d.Screenshot("e2e-unread-after-crash")
-}
-
-func (k *client) status(t *testing.T) chat.Status {
-	t.Helper()
-	var s chat.Status
-	if err := json.Unmarshal([]byte(k.must(t, "status", "--json")), &s); err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // Started from a menu without a terminal, the client says on the desktop what

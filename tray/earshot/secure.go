@@ -142,13 +142,14 @@ func (c *command) presence() error {
 }
 
 func (c *command) ownLine(own chat.OwnStatus) string {
-	line := c.presenceWord(own.Presence)
+	var line strings.Builder
+	line.WriteString(c.presenceWord(own.Presence))
 	for _, part := range []string{own.Text, own.Display, own.Department} {
 		if part != "" {
-			line += " · " + clean(part)
+			line.WriteString(" · " + clean(part))
 		}
 	}
-	return line
+	return line.String()
 }
 
 func (c *command) presenceWord(p chat.Presence) string {
@@ -303,7 +304,7 @@ func (c *command) sent(m chat.Message) error {
 		_, err := fmt.Fprintln(c.out, c.p.T("CliSentToSeveral", "Total", m.Progress.Total, "Delivered", m.Progress.Delivered))
 		return err
 	}
-	line := ""
+	var line string
 	switch {
 	case m.State == chat.Failed:
 		return errors.New(m.Problem)
