@@ -91,6 +91,15 @@ func (c packetConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	return n, portableError(err)
 }
 
+// SetReadBuffer and SetWriteBuffer ask the system for room, in bytes.
+func (c packetConn) SetReadBuffer(size int) error {
+	return portableError(c.PacketConn.(*net.UDPConn).SetReadBuffer(size))
+}
+
+func (c packetConn) SetWriteBuffer(size int) error {
+	return portableError(c.PacketConn.(*net.UDPConn).SetWriteBuffer(size))
+}
+
 type udpConn struct{ net.Conn }
 
 // Read skips what ReadFrom of a packetConn skips.
