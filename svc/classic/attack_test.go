@@ -177,40 +177,6 @@ func TestLoginFlood(t *testing.T) {
 	}, func(c *Config) { c.Limits.MaxUsersPerAddress = 50 })
 }
 
-func TestLimiter(t *testing.T) {
-	l := newLimiter(10, time.Second)
-	now := time.Unix(1000, 0)
-	count := func(a netip.Addr) (n int) {
-		for range 100 {
-			if l.allow(a, now) {
-				n++
-			}
-		}
-		return n
-	}
-	if n := count(address(1)); n != 10 {
-		t.Errorf("%d of a burst of 10", n)
-	}
-	now = now.Add(500 * time.Millisecond)
-	if n := count(address(1)); n != 5 {
-		t.Errorf("%d after half a second at 10", n)
-	}
-	for i := range 2 * maxSources {
-		l.allow(netip.AddrFrom4([4]byte{1, byte(i >> 16), byte(i >> 8), byte(i)}), now)
-	}
-	if len(l.done) > maxSources {
-		t.Errorf("%d addresses are kept", len(l.done))
-	}
-	now = now.Add(5 * time.Second)
-	if n := count(netip.MustParseAddr("9.9.9.9")); n != 10 {
-		t.Errorf("%d of a burst of 10, once the flood is over", n)
-	}
-	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
-	if n := count(a) + count(b); n != 10 {
-		t.Errorf("%d for two addresses of one /64", n)
-	}
-}
-
 // Ten thousand datagrams and a thousand connections of nonsense change nobody's
 // entry, reach nobody, and leave nothing behind (inLAN looks for goroutines).
 func TestNonsense(t *testing.T) {

@@ -4,7 +4,6 @@ package classic
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"earshot/protocol/hostnet"
+	"earshot/svc/limit"
 	"earshot/svc/roster"
 )
 
@@ -42,26 +42,13 @@ type Limits struct {
 // WithDefaults returns the limits with every zero replaced. A negative limit
 // is an error of ErrConfig.
 func (l Limits) WithDefaults() (Limits, error) {
-	for _, limit := range []struct {
-		name     string
-		value    *int
-		fallback int
-	}{
-		{"MaxUsers", &l.MaxUsers, 10_000},
-		{"MaxUsersPerAddress", &l.MaxUsersPerAddress, 1024},
-		{"LoginsPerSecondPerAddress", &l.LoginsPerSecondPerAddress, 100},
-		{"DatagramsPerSecondPerAddress", &l.DatagramsPerSecondPerAddress, 2000},
-		{"GroupMessagesPerSecondPerAddress", &l.GroupMessagesPerSecondPerAddress, 5},
-	} {
-		switch {
-		case *limit.value < 0:
-			return l, fmt.Errorf("%w: the limit %s is %d; it must be positive, or 0 for its default of %d",
-				ErrConfig, limit.name, *limit.value, limit.fallback)
-		case *limit.value == 0:
-			*limit.value = limit.fallback
-		}
-	}
-	return l, nil
+	return l, limit.SetDefaults(ErrConfig,
+		limit.Default{Name: "MaxUsers", Value: &l.MaxUsers, Fallback: 10_000},
+		limit.Default{Name: "MaxUsersPerAddress", Value: &l.MaxUsersPerAddress, Fallback: 1024},
+		limit.Default{Name: "LoginsPerSecondPerAddress", Value: &l.LoginsPerSecondPerAddress, Fallback: 100},
+		limit.Default{Name: "DatagramsPerSecondPerAddress", Value: &l.DatagramsPerSecondPerAddress, Fallback: 2000},
+		limit.Default{Name: "GroupMessagesPerSecondPerAddress", Value: &l.GroupMessagesPerSecondPerAddress, Fallback: 5},
+	)
 }
 
 // Times of the protocol, as a reader of the roster experiences them.

@@ -12,6 +12,7 @@ import (
 
 	wire "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
+	"earshot/svc/limit"
 )
 
 // spareConns is how many list connections there may be beyond those of users:
@@ -72,7 +73,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, framing wire.Framin
 
 // open registers a list connection.
 func (s *Server) open(conn net.Conn, from netip.Addr) bool {
-	h := host(from)
+	h := limit.Host(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing || s.connsAt[h] >= s.cfg.Limits.MaxUsersPerAddress+spareConns || len(s.conns) >= s.cfg.Limits.MaxUsers+spareConns {
@@ -87,7 +88,7 @@ func (s *Server) open(conn net.Conn, from netip.Addr) bool {
 func (s *Server) close(conn net.Conn, from netip.Addr) {
 	defer s.serving.Done()
 	conn.Close()
-	h := host(from)
+	h := limit.Host(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, conn)

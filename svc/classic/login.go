@@ -10,6 +10,7 @@ import (
 
 	wire "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
+	"earshot/svc/limit"
 	"earshot/svc/roster"
 )
 
@@ -32,19 +33,10 @@ var (
 	errPort  = refusal{"no socket", "The coordinator can't reach your address and port. Check the address that your program gives."}
 )
 
-// host is what the limits of an address are counted by: for IPv6 the /64, of
-// which one machine can use every address.
-func host(a netip.Addr) netip.Addr {
-	if a.Is6() {
-		return netip.PrefixFrom(a.WithZone(""), 64).Masked().Addr()
-	}
-	return a
-}
-
 // login accepts a login for now, or the repeat of one, and leaves any other
 // unanswered.
 func (s *Server) login(ctx context.Context, source netip.Addr, encoding wire.Encoding, m wire.Login, now time.Time) {
-	if !s.rates.logins.allow(source, now) {
+	if !s.rates.logins.Allow(source, now) {
 		s.metrics.drop("rate")
 		return
 	}
@@ -97,7 +89,7 @@ func (s *Server) gone(name string) bool {
 // why tells a client of ours why its login meets silence. Textbook clients
 // don't ask.
 func (s *Server) why(source netip.Addr, encoding wire.Encoding, m wire.Why, now time.Time) {
-	if !s.rates.logins.allow(source, now) {
+	if !s.rates.logins.Allow(source, now) {
 		s.metrics.drop("rate")
 		return
 	}
@@ -167,7 +159,7 @@ func (s *Server) admit(source netip.Addr, name string, endpoint netip.AddrPort) 
 		return nil, errPlace
 	case len(s.users)+len(s.logins) >= s.cfg.Limits.MaxUsers:
 		return nil, errFull
-	case s.perHost[host(source)] >= s.cfg.Limits.MaxUsersPerAddress:
+	case s.perHost[limit.Host(source)] >= s.cfg.Limits.MaxUsersPerAddress:
 		return nil, errHost
 	}
 	return nil, nil
@@ -222,7 +214,7 @@ func (s *Server) wait(p *peer, expires time.Time) bool {
 		s.atHost[from] = append(s.atHost[from], l)
 	}
 	if s.users[p.key] == nil {
-		s.perHost[host(p.source)]++
+		s.perHost[limit.Host(p.source)]++
 	}
 	return true
 }

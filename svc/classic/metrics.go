@@ -4,12 +4,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	wire "earshot/protocol/classic"
+	"earshot/svc/meter"
 )
 
 // metrics are what an administrator can see. The arrays are indexed by encoding
 // and framing.
 type metrics struct {
-	collectors []prometheus.Collector
+	all meter.Set
 
 	online     [3]prometheus.Gauge
 	logins     [3]prometheus.Counter
@@ -28,47 +29,23 @@ func newMetrics() *metrics {
 	online := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "earshot_users_online", Help: "Users online.",
 	}, []string{"dialect"})
-	m.collectors = append(m.collectors, online)
-	logins := m.vector("earshot_logins_total", "Logins that came to be: list fetched, others told.", "dialect")
-	lists := m.vector("earshot_lists_served_total", "Lists of users written.", "framing")
+	m.all = append(m.all, online)
+	logins := m.all.Vector("earshot_logins_total", "Logins that came to be: list fetched, others told.", "dialect")
+	lists := m.all.Vector("earshot_lists_served_total", "Lists of users written.", "framing")
 	for e := range m.online {
 		m.online[e] = online.WithLabelValues(wire.Encoding(e).String())
 		m.logins[e] = logins.WithLabelValues(wire.Encoding(e).String())
 	}
 	m.lists[wire.RawText] = lists.WithLabelValues("raw")
 	m.lists[wire.DotNet] = lists.WithLabelValues("dotnet")
-	m.logouts = m.vector("earshot_logouts_total", "Users who left.", "reason")
-	m.refused = m.vector("earshot_logins_refused_total", "Logins refused.", "reason")
-	m.dropped = m.vector("earshot_dropped_total", "Datagrams and connections that were ignored.", "reason")
-	m.sendErrors = m.vector("earshot_send_errors_total", "Datagrams that could not be sent.", "reason")
-	m.received = m.counter("earshot_datagrams_received_total", "Datagrams received.")
-	m.sent = m.counter("earshot_datagrams_sent_total", "Datagrams sent.")
-	m.delivered = m.counter("earshot_changes_delivered_total", "Changes of the roster sent, one for each receiver.")
+	m.logouts = m.all.Vector("earshot_logouts_total", "Users who left.", "reason")
+	m.refused = m.all.Vector("earshot_logins_refused_total", "Logins refused.", "reason")
+	m.dropped = m.all.Vector("earshot_dropped_total", "Datagrams and connections that were ignored.", "reason")
+	m.sendErrors = m.all.Vector("earshot_send_errors_total", "Datagrams that could not be sent.", "reason")
+	m.received = m.all.Counter("earshot_datagrams_received_total", "Datagrams received.")
+	m.sent = m.all.Counter("earshot_datagrams_sent_total", "Datagrams sent.")
+	m.delivered = m.all.Counter("earshot_changes_delivered_total", "Changes of the roster sent, one for each receiver.")
 	return m
-}
-
-func (m *metrics) vector(name, help, label string) *prometheus.CounterVec {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
-	m.collectors = append(m.collectors, v)
-	return v
-}
-
-func (m *metrics) counter(name, help string) prometheus.Counter {
-	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	m.collectors = append(m.collectors, c)
-	return c
-}
-
-func (m *metrics) register(r prometheus.Registerer) error {
-	if r == nil {
-		return nil
-	}
-	for _, c := range m.collectors {
-		if err := r.Register(c); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (m *metrics) drop(reason string) { m.dropped.WithLabelValues(reason).Inc() }

@@ -9,6 +9,7 @@ import (
 
 	wire "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
+	"earshot/svc/limit"
 )
 
 // Server serves classic clients. A login is *pending* until its list
@@ -36,7 +37,7 @@ type Server struct {
 	byPlace  map[netip.AddrPort]*user
 	logins   map[string]*login       // waiting for their list, by name key
 	atHost   map[netip.Addr][]*login // the same in order, by each address that the connection may come from
-	perHost  map[netip.Addr]int      // users and pending logins, by source (see host)
+	perHost  map[netip.Addr]int      // users and pending logins, by source (see limit.Host)
 	fetches  map[place]*fetch        // lists being read
 	released []*user                 // whose changes need be held no longer
 	conns    map[net.Conn]struct{}   // list connections
@@ -111,7 +112,7 @@ func New(cfg Config) (*Server, error) {
 		connsAt: make(map[netip.Addr]int),
 		checks:  make(map[uint64]chan struct{}),
 	}
-	if err := s.metrics.register(cfg.Metrics); err != nil {
+	if err := s.metrics.all.Register(cfg.Metrics); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -211,7 +212,7 @@ func (s *Server) leave(u *user, reason string) {
 
 // release gives back a client's share of its address's limit. mu is held.
 func (s *Server) release(p *peer) {
-	h := host(p.source)
+	h := limit.Host(p.source)
 	if s.perHost[h]--; s.perHost[h] <= 0 {
 		delete(s.perHost, h)
 	}

@@ -12,6 +12,7 @@ import (
 
 	wire "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
+	"earshot/svc/limit"
 )
 
 // receiveBuffer is what the kernel is asked to hold for the reader, in bytes:
@@ -74,7 +75,7 @@ func (s *Server) handle(ctx context.Context, from netip.AddrPort, datagram []byt
 		s.checked(number)
 		return
 	}
-	if !s.rates.datagrams.allow(from.Addr(), now) {
+	if !s.rates.datagrams.Allow(from.Addr(), now) {
 		s.metrics.drop("rate")
 		return
 	}
@@ -143,7 +144,7 @@ func (s *Server) group(source netip.Addr, m wire.Group, size int, now time.Time)
 	case size > maxGroup:
 		s.metrics.drop("too large")
 		return
-	case !s.rates.groups.allow(source, now):
+	case !s.rates.groups.Allow(source, now):
 		s.metrics.drop("rate")
 		return
 	}
@@ -175,7 +176,7 @@ func (s *Server) group(source netip.Addr, m wire.Group, size int, now time.Time)
 func (s *Server) speaks(from netip.AddrPort, encoding wire.Encoding, m wire.SpeaksQuery) {
 	u, ok := s.encodingOf(m)
 	s.mu.Lock()
-	asker := s.perHost[host(from.Addr())] > 0 && s.isOnline(from.Addr())
+	asker := s.perHost[limit.Host(from.Addr())] > 0 && s.isOnline(from.Addr())
 	s.mu.Unlock()
 	if !ok || !asker {
 		s.metrics.drop("speaks of nobody, or by nobody")

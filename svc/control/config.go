@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -16,6 +15,7 @@ import (
 
 	"earshot/protocol/identity"
 	"earshot/svc/engine"
+	"earshot/svc/limit"
 	"earshot/svc/roster"
 )
 
@@ -53,26 +53,13 @@ type Limits struct {
 // WithDefaults returns the limits with every zero replaced. A negative limit
 // is an error of ErrConfig.
 func (l Limits) WithDefaults() (Limits, error) {
-	for _, limit := range []struct {
-		name     string
-		value    *int
-		fallback int
-	}{
-		{"MaxUsers", &l.MaxUsers, 10_000},
-		{"MaxConnections", &l.MaxConnections, 20_000},
-		{"MaxConnectionsPerAddress", &l.MaxConnectionsPerAddress, 1024},
-		{"MaxHandshakesPerAddress", &l.MaxHandshakesPerAddress, 256},
-		{"LoginsPerSecondPerAddress", &l.LoginsPerSecondPerAddress, 100},
-	} {
-		switch {
-		case *limit.value < 0:
-			return l, fmt.Errorf("%w: the limit %s is %d; it must be positive, or 0 for its default of %d",
-				ErrConfig, limit.name, *limit.value, limit.fallback)
-		case *limit.value == 0:
-			*limit.value = limit.fallback
-		}
-	}
-	return l, nil
+	return l, limit.SetDefaults(ErrConfig,
+		limit.Default{Name: "MaxUsers", Value: &l.MaxUsers, Fallback: 10_000},
+		limit.Default{Name: "MaxConnections", Value: &l.MaxConnections, Fallback: 20_000},
+		limit.Default{Name: "MaxConnectionsPerAddress", Value: &l.MaxConnectionsPerAddress, Fallback: 1024},
+		limit.Default{Name: "MaxHandshakesPerAddress", Value: &l.MaxHandshakesPerAddress, Fallback: 256},
+		limit.Default{Name: "LoginsPerSecondPerAddress", Value: &l.LoginsPerSecondPerAddress, Fallback: 100},
+	)
 }
 
 // Times of the protocol.

@@ -85,7 +85,7 @@ func (s *Server) login(ctx context.Context, c *session) (name string, err error)
 		return "", err
 	}
 	s.mu.Lock()
-	fast := !s.logins.allow(host(c.from), time.Now())
+	fast := !s.logins.Allow(c.from, time.Now())
 	s.mu.Unlock()
 	if fast {
 		return h.Name, errFast.soon()
@@ -202,7 +202,7 @@ func (s *Server) ask(c *session, h *wire.Hello) (uint64, *join, error) {
 	if p == nil {
 		return 0, nil, errJoin
 	}
-	if !p.joins.allow(time.Now(), joinEvery, time.Minute) {
+	if !p.joins.Allow(time.Now(), joinEvery, time.Minute) {
 		return 0, nil, errJoinRate
 	}
 	j := &join{account: p.key, device: c.key, asked: make(map[*session]bool), answer: make(chan engine.Endorsement, 1)}

@@ -8,6 +8,7 @@ import (
 	"earshot/protocol/classic"
 	"earshot/protocol/wire"
 	"earshot/svc/engine"
+	"earshot/svc/limit"
 	"earshot/svc/roster"
 )
 
@@ -18,7 +19,7 @@ type person struct {
 	status   roster.Status // the last that one of the devices said
 	sessions []*session    // in the order in which they came
 	id       uint64        // on the roster; 0 while invisible
-	joins    pace
+	joins    limit.Pace
 }
 
 func nameKey(name string) string { return classic.NameKey(name) }

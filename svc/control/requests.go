@@ -36,7 +36,7 @@ const (
 
 // serve does what a frame asks for. What it doesn't know it skips.
 func (c *session) serve(m *wire.ToCoordinator) error {
-	if wait := c.requests.wait(time.Now(), cost(m), burst); wait > 0 && !c.sleep(wait) {
+	if wait := c.requests.Wait(time.Now(), cost(m), burst); wait > 0 && !c.sleep(wait) {
 		return nil
 	}
 	switch body := m.Body.(type) {

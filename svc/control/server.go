@@ -18,6 +18,7 @@ import (
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
 	"earshot/svc/engine"
+	"earshot/svc/limit"
 )
 
 // Server serves secure clients. A connection has one goroutine until its client
@@ -39,8 +40,8 @@ type Server struct {
 	strange  map[net.Conn]struct{} // connections that have not logged in
 	sources  map[netip.Addr]*source
 	conns    int
-	connects limiter
-	logins   limiter
+	connects limit.Rate
+	logins   limit.Rate
 	people   map[string]*person // with a device online, by name key
 	devices  map[identity.PublicKey]*session
 	joins    map[uint64]*join
@@ -74,14 +75,14 @@ func New(cfg Config) (*Server, error) {
 		metrics:  newMetrics(),
 		strange:  make(map[net.Conn]struct{}),
 		sources:  make(map[netip.Addr]*source),
-		connects: newLimiter(2*limits.LoginsPerSecondPerAddress, 4*time.Second),
-		logins:   newLimiter(limits.LoginsPerSecondPerAddress, 4*time.Second),
+		connects: limit.NewRate(2*limits.LoginsPerSecondPerAddress, 4*time.Second),
+		logins:   limit.NewRate(limits.LoginsPerSecondPerAddress, 4*time.Second),
 		people:   make(map[string]*person),
 		devices:  make(map[identity.PublicKey]*session),
 		joins:    make(map[uint64]*join),
 	}
 	s.buffers.New = func() any { return new([]byte) }
-	return s, s.metrics.register(cfg.Metrics)
+	return s, s.metrics.all.Register(cfg.Metrics)
 }
 
 // Run serves until ctx ends. Then it tells every client when to come back,
@@ -129,7 +130,7 @@ func pause(ctx context.Context, d time.Duration) {
 // Those that are closed have cost no more than being accepted.
 func (s *Server) admit(ctx context.Context, conn net.Conn) {
 	from := hostnet.AddrPort(conn.RemoteAddr()).Addr()
-	h := host(from)
+	h := limit.Host(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.sources[h]
@@ -140,7 +141,7 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) {
 	switch {
 	case s.closing:
 		reason = "ending"
-	case !s.connects.allow(h, time.Now()):
+	case !s.connects.Allow(h, time.Now()):
 		reason = "rate"
 	case s.conns >= s.cfg.Limits.MaxConnections || at.conns >= s.cfg.Limits.MaxConnectionsPerAddress:
 		reason = "too many connections"
@@ -165,14 +166,14 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) {
 func (s *Server) known(conn net.Conn, from netip.Addr) {
 	if _, strange := s.strange[conn]; strange {
 		delete(s.strange, conn)
-		s.sources[host(from)].strange--
+		s.sources[limit.Host(from)].strange--
 	}
 }
 
 // close closes a connection and gives back its share of the limits.
 func (s *Server) close(conn net.Conn, from netip.Addr) {
 	conn.Close()
-	h := host(from)
+	h := limit.Host(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known(conn, from)

@@ -14,6 +14,7 @@ import (
 	"earshot/protocol/classic"
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
+	"earshot/svc/limit"
 	"earshot/svc/roster"
 )
 
@@ -38,7 +39,7 @@ type session struct {
 	ended      bool
 
 	// These belong to the reader.
-	requests pace
+	requests limit.Pace
 
 	// These belong to the writer, once it runs. The zero position asks for
 	// everybody.
