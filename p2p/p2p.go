@@ -124,13 +124,22 @@ type Transport interface {
 	RemoveDevice(ctx context.Context, device identity.PublicKey) error
 }
 
+// Refusal is an error of ErrRefused whose reason a program can tell, to say it
+// in its person's language. The error's text is the coordinator's sentence.
+type Refusal interface {
+	error
+	// Reason is the name of a wire.Refused_Code without its prefix, such as
+	// NAME_TAKEN. There may be others than a program knows.
+	Reason() string
+}
+
 // ErrTransport is the family of everything that goes wrong on the way to the
 // coordinator or to another person.
 var ErrTransport = errors.New("transport")
 
 var (
 	// ErrRefused is a coordinator's answer to a login. What wraps it carries
-	// the coordinator's sentence.
+	// the coordinator's sentence, and may be a Refusal.
 	ErrRefused = fmt.Errorf("%w: refused", ErrTransport)
 	// ErrNoAnswer is a coordinator that doesn't answer.
 	ErrNoAnswer = fmt.Errorf("%w: no answer", ErrTransport)

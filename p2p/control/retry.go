@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"earshot/p2p"
@@ -72,6 +73,9 @@ type RefusedError struct {
 
 // Error is the coordinator's sentence.
 func (e *RefusedError) Error() string { return e.Sentence }
+
+// Reason implements p2p.Refusal.
+func (e *RefusedError) Reason() string { return strings.TrimPrefix(e.Code.String(), "CODE_") }
 
 func (e *RefusedError) Unwrap() error { return p2p.ErrRefused }
 

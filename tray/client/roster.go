@@ -236,7 +236,7 @@ func (e *Engine) problem(d p2p.Disconnected) string {
 	case errors.Is(d.Cause, p2p.ErrIdentity):
 		return e.p.T("EngineWrongCoordinator", "Server", server)
 	case errors.Is(d.Cause, p2p.ErrRefused):
-		return e.p.T("EngineRefused", "Reason", reason(d.Cause))
+		return e.p.T("EngineRefused", "Reason", e.refusal(d.Cause))
 	case d.Retry.IsZero():
 		return e.p.T("EngineGaveUp", "Reason", reason(d.Cause))
 	case errors.Is(d.Cause, p2p.ErrNoAnswer):
@@ -244,6 +244,42 @@ func (e *Engine) problem(d p2p.Disconnected) string {
 	default:
 		return e.p.T("EngineOffline", "Server", server)
 	}
+}
+
+// refusal is why a coordinator lets nobody in, in the person's language as far
+// as it is one of the known reasons.
+func (e *Engine) refusal(cause error) string {
+	sentence := reason(cause)
+	known, ok := errors.AsType[p2p.Refusal](cause)
+	if !ok {
+		return sentence
+	}
+	id := ""
+	switch known.Reason() {
+	case "VERSION":
+		id = "EngineRefusedVersion"
+	case "NAME_TAKEN":
+		id = "EngineRefusedNameTaken"
+	case "OTHER_ACCOUNT":
+		id = "EngineRefusedOtherAccount"
+	case "INVITE_NEEDED":
+		id = "EngineRefusedInviteNeeded"
+	case "INVITE_INVALID":
+		id = "EngineRefusedInviteInvalid"
+	case "AWAITING_APPROVAL":
+		id = "EngineRefusedAwaitingApproval"
+	case "DEVICE_REMOVED":
+		id = "EngineRefusedDeviceRemoved"
+	case "JOIN_FAILED":
+		id = "EngineRefusedJoinFailed"
+	case "SHUTDOWN":
+		id = "EngineRefusedShutdown"
+	case "REPLACED":
+		id = "EngineRefusedReplaced"
+	default: // the coordinator knows best
+		return sentence
+	}
+	return e.p.T(id)
 }
 
 // reason is an error of the network without the names of its families, which

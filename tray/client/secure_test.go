@@ -323,3 +323,28 @@ func TestItemsAreUnderWayTogether(t *testing.T) {
 		}
 	})
 }
+
+// refused is a coordinator's no, with a reason that programs know.
+type refused string
+
+func (refused) Error() string    { return "The coordinator says so." }
+func (refused) Unwrap() error    { return p2p.ErrRefused }
+func (r refused) Reason() string { return string(r) }
+
+// Why nobody is let in is said in the person's language where the reason is a
+// known one, and else as the coordinator says it.
+func TestRefusalsAreSentences(t *testing.T) {
+	r := fresh(t)
+	for _, c := range []struct{ reason, want string }{
+		{"NAME_TAKEN", "Choose another one"}, {"OTHER_ACCOUNT", "another profile"}, {"INVITE_NEEDED", "needs an invitation"},
+		{"INVITE_INVALID", "has expired"}, {"AWAITING_APPROVAL", "has yet to approve"}, {"DEVICE_REMOVED", "to join again"},
+		{"JOIN_FAILED", "type it again"}, {"SHUTDOWN", "in a few seconds"}, {"REPLACED", "the newer connection"},
+		{"VERSION", "Update the older"}, {"SOMETHING_NEW", "The coordinator says so."},
+	} {
+		r.net.events <- p2p.Connecting{}
+		r.net.events <- p2p.Disconnected{Cause: refused(c.reason)}
+		r.await(func(e chat.Event) bool {
+			return e.Type == chat.EventStatus && strings.Contains(e.Status.Problem, c.want) && strings.HasSuffix(e.Status.Problem, ".")
+		})
+	}
+}
