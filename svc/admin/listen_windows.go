@@ -10,20 +10,15 @@ import (
 	"strings"
 
 	"github.com/Microsoft/go-winio"
-	"golang.org/x/sys/windows"
+
+	"earshot/protocol/hostnet"
 )
 
 // Listen opens the named pipe of a data directory for administrators and the
 // account of this process.
 func Listen(data string) (net.Listener, error) {
-	user, err := windows.GetCurrentProcessToken().GetTokenUser()
-	if err != nil {
-		return nil, fmt.Errorf("the administrator's pipe: %w", err)
-	}
-	listener, err := winio.ListenPipe(address(data), &winio.PipeConfig{
-		// Protected from inheritance; all rights for these, none for others.
-		SecurityDescriptor: "D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;" + user.User.Sid.String() + ")",
-	})
+	// The system, and administrators.
+	listener, err := hostnet.ListenPrivate(address(data), "(A;;GA;;;SY)(A;;GA;;;BA)")
 	if err != nil {
 		return nil, fmt.Errorf("the administrator's pipe: %w", err)
 	}

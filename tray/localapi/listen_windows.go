@@ -6,19 +6,13 @@ import (
 	"net"
 
 	"github.com/Microsoft/go-winio"
-	"golang.org/x/sys/windows"
+
+	"earshot/protocol/hostnet"
 )
 
 // Listen opens a profile's named pipe for the current user alone.
 func Listen(pipe string) (net.Listener, error) {
-	user, err := windows.GetCurrentProcessToken().GetTokenUser()
-	if err != nil {
-		return nil, fmt.Errorf("localapi: %w", err)
-	}
-	listener, err := winio.ListenPipe(pipe, &winio.PipeConfig{
-		// Protected from inheritance; all rights for the user, none for others.
-		SecurityDescriptor: "D:P(A;;GA;;;" + user.User.Sid.String() + ")",
-	})
+	listener, err := hostnet.ListenPrivate(pipe, "")
 	if err != nil {
 		return nil, fmt.Errorf("localapi: %w", err)
 	}
