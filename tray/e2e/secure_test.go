@@ -168,6 +168,30 @@ func TestPresence(t *testing.T) {
 	bo.waitMessage(t, "Ann", "to all of sales")
 }
 
+// The longest text arrives whole, and a longer one is refused before anything
+// of it is stored.
+func TestLongestText(t *testing.T) {
+	c := startCoordinator(t)
+	ann, bo := startClient(t, c, "Ann", "auto"), startClient(t, c, "Bo", "auto")
+	ann.waitOnline(t, "Bo", true)
+	send := func(text string) ([]byte, error) {
+		cmd := ann.command("send", "Bo", "-")
+		cmd.Stdin = strings.NewReader(text)
+		return cmd.CombinedOutput()
+	}
+	longest := strings.Repeat("字", (64<<10)/3) + "x"
+	if out, err := send(longest); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	bo.waitMessage(t, "Ann", longest)
+	if out, err := send(longest + "x"); err == nil || !strings.Contains(string(out), "64 KiB") {
+		t.Errorf("one byte more: %v, %s", err, out)
+	}
+	if n := len(ann.history(t, "Bo")); n != 1 {
+		t.Errorf("%d messages are stored", n)
+	}
+}
+
 // Running conversations don't need the coordinator.
 func TestConversationOutlivesTheCoordinator(t *testing.T) {
 	c := startCoordinator(t)
