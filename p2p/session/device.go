@@ -135,6 +135,8 @@ func (d *device) prepare(ev any, now time.Time) any {
 	case evAddresses:
 		d.introduced, d.introducedAt = ev.at, now
 		return evIntroduced{}
+	case evDown:
+		delete(d.links, ev.id)
 	case evLater:
 		if l := d.links[ev.id]; l != nil {
 			d.e.hangUp(l.conn, codeLater)

@@ -81,9 +81,10 @@ type machine struct {
 	queue []*outgoing // not sent on the current connection
 	sent  []*outgoing // sent on it, and not acknowledged
 	bytes int         // of sent
-	// progress is when something was last acknowledged, or had nothing to
-	// wait for.
-	progress time.Time
+	// progress is when something was last acknowledged, or began to be waited
+	// for, on the current connection; pending is the same on whichever.
+	progress, pending time.Time
+	nudged            time.Time // when a peer that is slow was last made to answer
 
 	links   []*connection // those that are ready, oldest first
 	current *connection   // the one on which items leave
@@ -162,6 +163,9 @@ func (m *machine) step(ev any, now time.Time) (actions []any) {
 	m.actions = m.actions[:0]
 	switch ev := ev.(type) {
 	case evSend:
+		if !m.waiting() {
+			m.pending = now
+		}
 		m.queue = append(m.queue, ev.item)
 	case evUnknown:
 		m.fail(p2p.ErrNotConnected)
@@ -230,7 +234,7 @@ func (m *machine) acknowledge(ev evAck, now time.Time) {
 		}
 		m.sent = slices.Delete(m.sent, i, i+1)
 		m.bytes -= len(item.frame)
-		m.progress = now
+		m.progress, m.pending = now, now
 		if m.current != nil {
 			m.current.used = now
 		}
@@ -302,25 +306,6 @@ func (m *machine) add(c *connection, now time.Time) {
 	}
 }
 
-// test has a connection show that it works.
-func (m *machine) test(c *connection, now time.Time) {
-	if c.check.IsZero() {
-		c.checked, c.check = now, now.Add(checkWithin)
-		m.act(actNudge{c.id})
-	}
-}
-
-// distrust tests all connections, and doesn't wait for the result if there is
-// something to send.
-func (m *machine) distrust(now time.Time) {
-	for _, c := range m.links {
-		m.test(c, now)
-	}
-	if m.waiting() {
-		m.startDialling(now)
-	}
-}
-
 // close ends a connection.
 func (m *machine) close(c *connection, why code) {
 	m.links = slices.DeleteFunc(m.links, func(o *connection) bool { return o == c })
@@ -374,13 +359,6 @@ func (m *machine) forget(why code) {
 	m.stopDialling()
 }
 
-// suspect says that the current connection shows no sign of life though it
-// should.
-func (m *machine) suspect(now time.Time) bool {
-	c := m.current
-	return c != nil && len(m.sent) > 0 && !now.Before(m.progress.Add(ackWithin)) && !now.Before(c.heard.Add(ackWithin))
-}
-
 // introduced is the other device's wish for a session.
 func (m *machine) introduced(now time.Time) {
 	switch {
@@ -405,38 +383,6 @@ func (m *machine) rejected(why code, now time.Time) {
 		}
 	case why == codeStranger && m.dialling && !m.introduce.IsZero():
 		m.introduce = now
-	}
-}
-
-// measure takes note of what went over the connections.
-func (m *machine) measure(now time.Time) {
-	for _, c := range m.links {
-		v := m.look(c.id)
-		if v.packets > c.packets {
-			c.packets, c.heard = v.packets, now
-		}
-		if v.used.After(c.used) {
-			c.used = v.used
-		}
-	}
-}
-
-// tick judges the connections.
-func (m *machine) tick(now time.Time) {
-	for _, c := range slices.Clone(m.links) {
-		switch {
-		case !c.check.IsZero() && c.heard.After(c.checked):
-			c.check = time.Time{}
-		case !c.check.IsZero() && !now.Before(c.check):
-			m.drop(c, codeReplaced, now)
-		case c != m.current && !c.drain.IsZero() && !now.Before(c.drain) && m.current != nil && m.current.check.IsZero():
-			m.drop(c, codeReplaced, now)
-		case c == m.current && len(m.sent) > 0 && !now.Before(m.progress.Add(stuckAfter)):
-			m.fail(p2p.ErrUnreachable)
-			m.drop(c, codeStuck, now)
-		case !m.waiting() && !now.Before(c.used.Add(idleAfter)):
-			m.drop(c, codeIdle, now)
-		}
 	}
 }
 
