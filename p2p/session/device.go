@@ -30,8 +30,8 @@ type device struct {
 
 	ctx          context.Context // of Run
 	machine      machine
-	links        map[linkID]*link
-	shown        *link // in the last Path that was reported
+	links        map[linkID]*link // Endpoint.mu guards it too, for others to read
+	shown        *link            // in the last Path that was reported
 	known        netip.AddrPort
 	introduced   []netip.AddrPort
 	introducedAt time.Time
@@ -128,7 +128,7 @@ func (d *device) prepare(ev any, now time.Time) any {
 			return nil
 		}
 		d.known = ev.at
-		d.links[ev.id] = ev
+		d.setLink(ev.id, ev)
 		d.e.running.Go(ev.write)
 		d.e.running.Go(func() { d.box.put(evDown{ev.id, ev.read(d)}) })
 		return evReady{ev.id, ev.dialled}
@@ -136,7 +136,7 @@ func (d *device) prepare(ev any, now time.Time) any {
 		d.introduced, d.introducedAt = ev.at, now
 		return evIntroduced{}
 	case evDown:
-		delete(d.links, ev.id)
+		d.setLink(ev.id, nil)
 	case evLater:
 		if l := d.links[ev.id]; l != nil {
 			d.e.hangUp(l.conn, codeLater)
@@ -168,13 +168,24 @@ func (d *device) do(action any, now time.Time) any {
 		d.links[a.id].send(nudge, nil)
 	case actClose:
 		d.e.hangUp(d.links[a.id].conn, a.code)
-		delete(d.links, a.id)
+		d.setLink(a.id, nil)
 	case actDone:
 		a.item.done(a.err)
 	case actPath:
 		d.show(d.links[a.id])
 	}
 	return nil
+}
+
+// setLink notes a connection, or that there is none any more.
+func (d *device) setLink(id linkID, l *link) {
+	d.e.mu.Lock()
+	defer d.e.mu.Unlock()
+	if l == nil {
+		delete(d.links, id)
+	} else {
+		d.links[id] = l
+	}
 }
 
 // show reports where the device is reached, if that has changed.

@@ -120,7 +120,7 @@ func TestConnectionsDie(t *testing.T) {
 		stop, killer := make(chan struct{}), sync.WaitGroup{}
 		random := rand.New(rand.NewPCG(7, 7))
 		killer.Go(func() {
-			for kills := 0; kills < 40; kills++ {
+			for kills := range 40 {
 				select {
 				case <-stop:
 					return
