@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"earshot/tray/client"
+	"earshot/tray/idle"
 	"earshot/tray/localapi"
 	"earshot/tray/profile"
 	"earshot/tray/store"
@@ -185,6 +186,13 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 			engine.Quit() // a client that can't be spoken to is of no use
 		}
 	})
+	if after := s.AwayTime(); after > 0 && !c.opts.headless {
+		running.Go(func() {
+			if err := idle.Watch(desktop, after, engine.AutoAway); err != nil {
+				log.Info("nobody tells when the person is away", "error", err)
+			}
+		})
+	}
 	running.Go(func() {
 		engine.Run(c.ctx)
 		endAPI()

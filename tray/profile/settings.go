@@ -2,11 +2,13 @@ package profile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -38,6 +40,13 @@ const DefaultAwayAfter = 10
 
 // SendsReceipts says whether others learn what the person has read.
 func (s Settings) SendsReceipts() bool { return s.ReadReceipts != "off" }
+
+// AwayTime is how long the person leaves the computer alone before others see
+// that; 0 is forever.
+func (s Settings) AwayTime() time.Duration {
+	minutes := cmp.Or(s.AwayAfter, DefaultAwayAfter)
+	return time.Duration(max(0, minutes)) * time.Minute
+}
 
 // Encodings are the values that Settings.Encoding may have.
 var Encodings = []string{"auto", "utf-16le", "utf-8", "gb18030"}
