@@ -19,8 +19,8 @@ type source interface {
 }
 
 // Watch calls on with true once the person hasn't touched anything for after,
-// and with false once the person is back, each at most two seconds late, until
-// ctx ends; then it returns nil. A system that doesn't tell, or no longer, is
+// and with false once the person is back, each about two seconds late at most,
+// until ctx ends; then it returns nil. A system that doesn't tell, or no longer, is
 // ErrUnsupported, after an on(false) if the person was away.
 func Watch(ctx context.Context, after time.Duration, on func(away bool)) error {
 	s, err := open(ctx)
@@ -68,10 +68,11 @@ const (
 )
 
 // judge says whether the person is away, and when to look again: whoever is
-// there can't be away before the time is up.
+// there can't be away before the time is up, and whoever is back for less than
+// the time between two looks would not be noticed.
 func judge(idle, after time.Duration) (away bool, wait time.Duration) {
 	if idle >= after {
-		return true, returnWithin
+		return true, min(returnWithin, after/2)
 	}
 	return false, max(atLeast, after-idle)
 }

@@ -1,11 +1,15 @@
 package idle
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,11 +26,6 @@ func TestX(t *testing.T) {
 	d := desktoptest.Start(t, desktoptest.Options{})
 	t.Setenv("DISPLAY", d.Display)
 	t.Setenv("WAYLAND_DISPLAY", "")
-	for _, v := range d.Env() {
-		if name, value, _ := strings.Cut(v, "="); name == "XAUTHORITY" {
-			t.Setenv(name, value)
-		}
-	}
 	changes := make(chan bool)
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -45,26 +44,64 @@ func TestX(t *testing.T) {
 			d.Key("a")
 		}
 	}
-	s, err := openX(ctx)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A server that lets in only whoever knows the secret, and that ends.
+func TestXWithSecret(t *testing.T) {
+	bed.Need(t, "Xvfb")
+	dir := t.TempDir()
+	self, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if idle, err := s.idle(ctx); err != nil || idle > 10*time.Second {
-		t.Errorf("the last key was %v ago, %v", idle, err)
+	authority := filepath.Join(dir, "authority")
+	entry := slices.Concat([]byte{1, 0}, field(self), field(""), field("MIT-MAGIC-COOKIE-1"), field("sixteen bytes, 1"))
+	if err := os.WriteFile(authority, entry, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	s.close()
-	cancel()
-	for {
-		select {
-		case <-changes:
-			continue
-		case err := <-ended:
-			if err != nil {
-				t.Error(err)
-			}
-		}
-		break
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer r.Close()
+	server := exec.Command("Xvfb", "-displayfd", "3", "-nolisten", "tcp", "-noreset", "-auth", authority)
+	server.ExtraFiles = []*os.File{w}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := sync.OnceFunc(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	t.Cleanup(end)
+	w.Close()
+	number, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DISPLAY", ":"+strings.TrimSpace(number))
+	t.Setenv("XAUTHORITY", filepath.Join(dir, "none"))
+	if _, err := openX(t.Context()); err == nil {
+		t.Error("the server lets everybody in, so this test shows nothing")
+	}
+	t.Setenv("XAUTHORITY", authority)
+	s, err := openX(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if idle, err := s.idle(t.Context()); err != nil || idle > time.Minute {
+		t.Errorf("nothing was touched for %v, %v", idle, err)
+	}
+	end()
+	if _, err := s.idle(t.Context()); err == nil {
+		t.Error("the server has gone, and nobody notices")
+	}
+}
+
+func field(text string) []byte {
+	return append([]byte{byte(len(text) >> 8), byte(len(text))}, text...)
 }
 
 // session is logind's object for the session of whoever asks.
@@ -89,7 +126,7 @@ func TestLogind(t *testing.T) {
 	}
 	defer conn.Close()
 	properties, err := prop.Export(conn, session, prop.Map{"org.freedesktop.login1.Session": {
-		"IdleHint": {Value: false}, "IdleSinceHint": {Value: uint64(0)},
+		"IdleHint": {Value: false}, "LockedHint": {Value: false}, "IdleSinceHint": {Value: uint64(0)},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -110,9 +147,45 @@ func TestLogind(t *testing.T) {
 	if idle, err := s.idle(t.Context()); idle < time.Hour || idle > time.Hour+time.Minute || err != nil {
 		t.Errorf("nobody is there: %v, %v", idle, err)
 	}
+	properties.SetMust("org.freedesktop.login1.Session", "IdleHint", false)
+	properties.SetMust("org.freedesktop.login1.Session", "LockedHint", true)
+	if idle, err := s.idle(t.Context()); idle != forever || err != nil {
+		t.Errorf("the screen is locked: %v, %v", idle, err)
+	}
 	conn.Close()
 	if _, err := s.idle(t.Context()); err == nil {
 		t.Error("logind has gone, and nobody notices")
+	}
+}
+
+// monitor is GNOME's, in the test's hand.
+type monitor struct{}
+
+func (monitor) GetIdletime() (uint64, *dbus.Error) { return 90_000, nil }
+
+// On a Wayland session the compositor is asked, and not the X server beside it.
+func TestMutter(t *testing.T) {
+	bus := startBus(t)
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", bus)
+	t.Setenv("WAYLAND_DISPLAY", "wayland-0")
+	conn, err := dbus.Connect(bus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Export(monitor{}, "/org/gnome/Mutter/IdleMonitor/Core", "org.gnome.Mutter.IdleMonitor"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.RequestName("org.gnome.Mutter.IdleMonitor", 0); err != nil {
+		t.Fatal(err)
+	}
+	s, err := open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if idle, err := s.idle(t.Context()); idle != 90*time.Second || err != nil {
+		t.Errorf("got %v, %v", idle, err)
 	}
 }
 

@@ -25,6 +25,7 @@ func TestJudge(t *testing.T) {
 		{10*time.Minute - time.Millisecond, 10 * time.Minute, false, atLeast},
 		{10 * time.Minute, 10 * time.Minute, true, returnWithin},
 		{time.Hour, 10 * time.Minute, true, returnWithin},
+		{time.Minute, time.Second, true, time.Second / 2},
 	} {
 		if away, wait := judge(c.idle, c.after); away != c.away || wait != c.wait {
 			t.Errorf("%v of %v: %v, again in %v", c.idle, c.after, away, wait)

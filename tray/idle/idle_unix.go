@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -63,7 +64,9 @@ func openX(context.Context) (source, error) {
 	return &x{conn, xproto.Drawable(xproto.Setup(conn).DefaultScreen(conn).Root)}, nil
 }
 
-func (s *x) idle(context.Context) (time.Duration, error) {
+func (s *x) idle(ctx context.Context) (time.Duration, error) {
+	// While another program has grabbed the server, it answers nobody.
+	defer context.AfterFunc(ctx, s.conn.Close)()
 	info, err := screensaver.QueryInfo(s.conn, s.root).Reply()
 	if err != nil {
 		return 0, fmt.Errorf("the X server: %w", err)
@@ -88,13 +91,19 @@ func (s mutter) idle(ctx context.Context) (time.Duration, error) {
 	var ms uint64
 	err := s.bus.Object("org.gnome.Mutter.IdleMonitor", "/org/gnome/Mutter/IdleMonitor/Core").
 		CallWithContext(ctx, "org.gnome.Mutter.IdleMonitor.GetIdletime", dbus.FlagNoAutoStart).Store(&ms)
-	return time.Duration(ms) * time.Millisecond, err
+	if err != nil {
+		return 0, fmt.Errorf("the desktop: %w", err)
+	}
+	return time.Duration(ms) * time.Millisecond, nil
 }
 
 func (s mutter) close() { s.bus.Close() }
 
+// forever is the time of somebody who has locked the screen, and so has gone.
+const forever = time.Duration(math.MaxInt64)
+
 // logind is told by desktops when they think that nobody is there, which is
-// later than nobody is.
+// later than nobody is, and when the screen is locked.
 type logind struct{ bus *dbus.Conn }
 
 func openLogind(ctx context.Context) (source, error) {
@@ -114,8 +123,11 @@ func (s logind) idle(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("logind: %w", err)
 	}
 	hint, known := properties["IdleHint"].Value().(bool)
+	locked, _ := properties["LockedHint"].Value().(bool)
 	since, _ := properties["IdleSinceHint"].Value().(uint64)
 	switch {
+	case locked:
+		return forever, nil
 	case !known:
 		return 0, errors.New("logind does not say whether the session is idle")
 	case !hint:
