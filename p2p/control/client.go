@@ -132,7 +132,7 @@ func (c *Client) Run(ctx context.Context, on func(Event)) error {
 		on(Connecting{})
 		found, held, err := c.attempt(ctx, on)
 		if ctx.Err() != nil {
-			break // the attempt was ended by it
+			return nil //nolint:nilerr // the attempt's error is that ctx has ended
 		}
 		wait := c.backoff.wait(err, held)
 		c.log.Debug("not connected", "server", c.cfg.Host, "cause", err, "retry_in", wait)

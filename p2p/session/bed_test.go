@@ -158,10 +158,17 @@ func (p *peer) end() {
 	p.stop = nil
 }
 
+// died waits for the end of a program whose socket was taken away.
+func (p *peer) died() {
+	if err := <-p.ended; err == nil {
+		p.bed.Errorf("%s: its socket has gone, and it ends well", p.name)
+	}
+}
+
 // crash ends the program as kill -9 does.
 func (p *peer) crash() {
 	p.bed.sim.Crash(p.addr)
-	<-p.ended
+	p.died()
 	p.stop()
 	p.stop = nil
 }

@@ -73,7 +73,9 @@ func BenchmarkMessages(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 		stream.CancelRead(0)
-		<-ended
+		if err := <-ended; err == nil {
+			b.Error("a stream that is read no more goes on")
+		}
 	})
 	b.Run("session", func(b *testing.B) {
 		ann, bo := loopbackPair(b)

@@ -125,7 +125,7 @@ func TestPowerCut(t *testing.T) {
 		low, high := b.pair()
 		low.say(high, "before")
 		b.sim.Kill(high.addr)
-		<-high.ended
+		high.died()
 		high.stop()
 		high.stop = nil
 		start := time.Now()
@@ -168,7 +168,7 @@ func TestAddressChange(t *testing.T) {
 		low, high := b.pair()
 		low.say(high, "before")
 		b.sim.Kill(high.addr) // no word to anybody
-		<-high.ended
+		high.died()
 		high.stop()
 		high.mu.Lock()
 		high.addr = netip.MustParseAddr("10.0.0.77")

@@ -254,7 +254,7 @@ func (e *Engine) refusal(cause error) string {
 	if !ok {
 		return sentence
 	}
-	id := ""
+	var id string
 	switch known.Reason() {
 	case "VERSION":
 		id = "EngineRefusedVersion"
