@@ -19,9 +19,9 @@ const batchEvery = time.Second
 type tray interface {
 	setIcon(online bool, unread int)
 	setTooltip(text string)
-	// setRow shows a slot with this title, and as one that can be clicked or
-	// not. An empty title hides it.
-	setRow(slot int, title string, enabled bool)
+	// setRow shows a slot with a row's title, as one that can be clicked or
+	// not, and as the checked one or not. An empty title hides it.
+	setRow(slot int, r row)
 	// clicks delivers the slots that are clicked.
 	clicks() <-chan int
 }
@@ -109,8 +109,8 @@ func (b *board) draw() {
 	}
 	want := rows(b.p, status, roster)
 	for slot, row := range want {
-		if row.title != b.shown[slot].title || (row.kind == nothing) != (b.shown[slot].kind == nothing) {
-			b.tray.setRow(slot, row.title, row.kind != nothing)
+		if was := b.shown[slot]; row.title != was.title || row.checked != was.checked || (row.kind == nothing) != (was.kind == nothing) {
+			b.tray.setRow(slot, row)
 		}
 	}
 	b.before, b.shown, b.drawn = b.shown, want, time.Now()
@@ -131,6 +131,12 @@ func (b *board) click(ctx context.Context, slot int) (quitChosen bool) {
 	case compose:
 		if err := b.engine.Compose(ctx, row.peer); err != nil {
 			b.log.Error("the popup did not open", "error", err)
+		}
+	case be:
+		own := b.engine.Status().Own
+		own.Presence = row.presence
+		if err := b.engine.SetStatus(ctx, own); err != nil {
+			b.log.Error("the presence did not change", "error", err)
 		}
 	case quit:
 		b.engine.Quit()

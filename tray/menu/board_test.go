@@ -56,6 +56,11 @@ func (o *office) Compose(_ context.Context, peer string) error {
 	return nil
 }
 
+func (o *office) SetStatus(_ context.Context, own chat.OwnStatus) error {
+	o.change(func() { o.status.Own = own })
+	return nil
+}
+
 func (o *office) Quit() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -92,6 +97,7 @@ func (o *office) change(f func()) {
 type slate struct {
 	titles  [slots]string
 	enabled [slots]bool
+	checked [slots]bool
 	sets    int         // of rows
 	batches []time.Time // when rows were set
 	icons   []string
@@ -102,8 +108,8 @@ func (s *slate) setIcon(online bool, unread int) {
 	s.icons = append(s.icons, fmt.Sprint(online, unread))
 }
 func (s *slate) setTooltip(string) {}
-func (s *slate) setRow(slot int, title string, enabled bool) {
-	s.titles[slot], s.enabled[slot] = title, enabled
+func (s *slate) setRow(slot int, r row) {
+	s.titles[slot], s.enabled[slot], s.checked[slot] = r.title, r.kind != nothing, r.checked
 	s.sets++
 	if now := time.Now(); len(s.batches) == 0 || s.batches[len(s.batches)-1] != now {
 		s.batches = append(s.batches, now)
@@ -202,6 +208,44 @@ func TestClickMeansWhatWasSeen(t *testing.T) {
 		synctest.Wait()
 		if o.quits != 1 {
 			t.Errorf("told to quit %d times", o.quits)
+		}
+	})
+}
+
+func TestPresenceIsChosen(t *testing.T) {
+	o := newOffice("a")
+	o.status.Own = chat.OwnStatus{Text: "in the workshop", Display: "Me"}
+	onBoard(t, o, func(t *testing.T, s *slate) {
+		if s.enabled[slotSelf] || s.titles[slotPresence] != "" {
+			t.Errorf("a classic person can choose: %q", s.titles)
+		}
+		rest(time.Minute)
+		o.change(func() { o.status.Secure = true })
+		rest(time.Minute)
+		if !s.enabled[slotSelf] {
+			t.Error("the submenu can't be opened")
+		}
+		for i, choice := range presences {
+			s.clicked <- slotSelf // opens it, and does nothing else
+			s.clicked <- slotPresence + i
+			rest(batchEvery)
+			var checked [4]bool
+			checked[i] = true
+			if [4]bool(s.checked[slotPresence:]) != checked {
+				t.Errorf("%s is chosen, and checked is %v", choice.presence, s.checked[slotPresence:])
+			}
+			if want := (chat.OwnStatus{Presence: choice.presence, Text: "in the workshop", Display: "Me"}); o.status.Own != want {
+				t.Errorf("the person is %+v, not %+v", o.status.Own, want)
+			}
+			if want := "me · " + string(choice.presence); s.titles[slotSelf] != want {
+				t.Errorf("the row says %q, not %q", s.titles[slotSelf], want)
+			}
+		}
+		rest(time.Minute)
+		o.change(func() { o.status.Secure, o.status.Own.Presence = false, chat.Available })
+		rest(time.Minute)
+		if s.enabled[slotSelf] || s.titles[slotPresence] != "" || len(o.composed) > 0 {
+			t.Errorf("it can still be chosen: %q", s.titles)
 		}
 	})
 }

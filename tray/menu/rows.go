@@ -27,6 +27,8 @@ type kind uint8
 const (
 	nothing kind = iota
 	compose      // opens the popup for peer; Find if peer is empty
+	open         // opens the submenu that is below the row
+	be           // tells the others of presence
 	quit
 )
 
@@ -35,6 +37,21 @@ type row struct {
 	title string
 	kind  kind
 	peer  string
+	// presence is of be, and checked says that it is the present one.
+	presence chat.Presence
+	checked  bool
+}
+
+// presences are what a person can say of itself, and how the submenu calls it
+// and the row above.
+var presences = []struct {
+	presence     chat.Presence
+	choice, self string
+}{
+	{chat.Available, "MenuBeOnline", "MenuOnline"},
+	{chat.Away, "MenuBeAway", "MenuAway"},
+	{chat.Busy, "MenuBeBusy", "MenuBusy"},
+	{chat.Invisible, "MenuBeInvisible", "MenuInvisible"},
 }
 
 // The slots of the menu, in order. Each is one item that lives as long as the
@@ -48,38 +65,60 @@ const (
 	slotMore     = slotPeople + maxPeople
 	slotFind     = slotMore + 1
 	slotQuit     = slotFind + 1
-	slots        = slotQuit + 1
+	slotPresence = slotQuit + 1 // these are in a submenu of slotSelf
+	slots        = slotPresence + 4
 )
 
 // rows returns what each slot shows.
 func rows(p *i18n.Printer, status chat.Status, roster []chat.Person) [slots]row {
 	var all [slots]row
 	all[slotSelf] = row{title: self(p, status)}
+	if choosable(status) {
+		all[slotSelf].kind = open
+		for i, choice := range presences {
+			all[slotPresence+i] = row{title: p.T(choice.choice), kind: be, presence: choice.presence, checked: choice.presence == own(status)}
+		}
+	}
 	if status.Connection == chat.Offline && status.Problem != "" {
 		all[slotProblem] = row{title: shorten(status.Problem, 2*maxWidth)}
 	}
 	people := order(roster)
 	if unread := status.Unread - unreadOf(people); unread > 0 {
-		all[slotEveryone] = row{p.T("MenuEveryone", "Unread", unread), compose, chat.Everyone}
+		all[slotEveryone] = row{title: p.T("MenuEveryone", "Unread", unread), kind: compose, peer: chat.Everyone}
 	}
 	for i, person := range people[:min(len(people), maxPeople)] {
-		all[slotPeople+i] = row{title(person), compose, person.Name}
+		all[slotPeople+i] = row{title: title(p, status.Secure, person), kind: compose, peer: person.Name}
 	}
 	if len(people) == 0 {
 		all[slotPeople] = row{title: p.T("MenuNobody")}
 	}
 	if more := len(people) - maxPeople; more > 0 {
-		all[slotMore] = row{p.T("MenuMore", "Count", more), compose, ""}
+		all[slotMore] = row{title: p.T("MenuMore", "Count", more), kind: compose}
 	}
-	all[slotFind] = row{p.T("MenuFind"), compose, ""}
-	all[slotQuit] = row{p.T("MenuQuit"), quit, ""}
+	all[slotFind] = row{title: p.T("MenuFind"), kind: compose}
+	all[slotQuit] = row{title: p.T("MenuQuit"), kind: quit}
 	return all
+}
+
+// choosable says whether the person can tell others how available it is: by the
+// classic protocol nobody hears of it. What was chosen before can be taken back
+// there too, for it still is what notifications go by.
+func choosable(status chat.Status) bool { return status.Secure || own(status) != chat.Available }
+
+// own is what the person says of itself.
+func own(status chat.Status) chat.Presence {
+	return cmp.Or(status.Own.Presence, chat.Available)
 }
 
 func self(p *i18n.Printer, status chat.Status) string {
 	name := shorten(status.Name, maxWidth)
 	switch status.Connection {
 	case chat.Online:
+		for _, choice := range presences {
+			if choice.presence == own(status) {
+				return p.T(choice.self, "Name", name)
+			}
+		}
 		return p.T("MenuOnline", "Name", name)
 	case chat.Connecting:
 		return p.T("MenuConnecting", "Name", name)
@@ -87,20 +126,43 @@ func self(p *i18n.Printer, status chat.Status) string {
 	return p.T("MenuOffline", "Name", name)
 }
 
-// title is a person's row: the presence, the name, and how much is unread.
-func title(person chat.Person) string {
-	mark := "○"
+// title is a person's row: the presence, the name, one thing to know before
+// one writes, and how much is unread. Among people who are encrypted it says
+// who isn't; where nobody is that would say nothing.
+func title(p *i18n.Printer, secure bool, person chat.Person) string {
+	text := shorten(person.Name, maxWidth)
 	switch {
-	case person.Online && person.Stale:
-		mark = "◌"
-	case person.Online:
-		mark = "●"
+	case person.Trust == chat.TrustChanged:
+		text = p.T("MenuTrustChanged", "Name", text)
+	case person.Trust == chat.TrustLost:
+		text = p.T("MenuTrustLost", "Name", text)
+	case person.Verified:
+		text += " ✓"
+	case secure && person.Online && person.Trust == chat.TrustNone:
+		text = p.T("MenuNotEncrypted", "Name", text)
 	}
-	text := mark + " " + shorten(person.Name, maxWidth)
+	text = mark(person) + " " + text
 	if person.Unread > 0 {
 		text += " (" + strconv.Itoa(person.Unread) + ")"
 	}
 	return text
+}
+
+// mark is how available a person is.
+func mark(person chat.Person) string {
+	switch {
+	case person.Trust.Blocked():
+		return "⚠"
+	case !person.Online:
+		return "○"
+	case person.Stale:
+		return "◌"
+	case person.Presence == chat.Away:
+		return "◐"
+	case person.Presence == chat.Busy:
+		return "⊘"
+	}
+	return "●"
 }
 
 // order sorts people as one looks for them: who wrote something unread, then

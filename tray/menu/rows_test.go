@@ -24,6 +24,8 @@ func shown(all [slots]row) []string {
 	for _, r := range all {
 		switch {
 		case r.title == "":
+		case r.checked:
+			titles = append(titles, r.title+" ×")
 		case r.kind == nothing:
 			titles = append(titles, "["+r.title+"]")
 		default:
@@ -59,9 +61,49 @@ func TestRows(t *testing.T) {
 		{"a message to everyone", english, chat.Status{Connection: chat.Online, Name: "Ann", Unread: 4},
 			[]chat.Person{{Name: "Bo", Online: true, Unread: 1}},
 			[]string{"[Ann · online]", "To everyone (3)", "● Bo (1)", "Find…", "Quit"}},
+		{"a busy one whom nobody hears", english, chat.Status{Connection: chat.Online, Name: "Ann", Own: chat.OwnStatus{Presence: chat.Busy}}, nil,
+			[]string{"Ann · busy", "[Nobody else is online]", "Find…", "Quit", "Online", "Away", "Busy ×", "Invisible"}},
+		{"offline, whatever one said", english, chat.Status{Connection: chat.Offline, Name: "Ann", Secure: true, Own: chat.OwnStatus{Presence: chat.Away}}, nil,
+			[]string{"Ann · offline", "[Nobody else is online]", "Find…", "Quit", "Online", "Away ×", "Busy", "Invisible"}},
+		{"in Chinese", chinese, chat.Status{Connection: chat.Online, Name: "安", Secure: true, Own: chat.OwnStatus{Presence: chat.Invisible}},
+			[]chat.Person{
+				{Name: "a", Online: true}, {Name: "b", Online: true, Trust: chat.TrustChanged}, {Name: "c", Online: true, Trust: chat.TrustLost},
+			},
+			[]string{"安 · 隐身", "● a · 未加密", "⚠ b：有新设备，请核对", "⚠ c：不再加密，请核对", "查找…", "退出", "在线", "离开", "忙碌", "隐身 ×"}},
 	} {
 		if got := shown(rows(test.p, test.status, test.roster)); fmt.Sprint(got) != fmt.Sprint(test.want) {
 			t.Errorf("%s:\n got %q\nwant %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestTitle(t *testing.T) {
+	pinned := chat.Person{Name: "Ann", Online: true, Presence: chat.Available, Secure: true, Trust: chat.TrustPinned}
+	with := func(p chat.Person, f func(p *chat.Person)) chat.Person { f(&p); return p }
+	verified := with(pinned, func(p *chat.Person) { p.Trust, p.Verified = chat.TrustVerified, true })
+	classic := chat.Person{Name: "Ann", Online: true}
+	for _, test := range []struct {
+		person  chat.Person
+		classic bool // the coordinator
+		want    string
+	}{
+		{pinned, false, "● Ann"},
+		{with(pinned, func(p *chat.Person) { p.Presence = chat.Away }), false, "◐ Ann"},
+		{with(pinned, func(p *chat.Person) { p.Presence = chat.Busy; p.Unread = 2 }), false, "⊘ Ann (2)"},
+		{with(pinned, func(p *chat.Person) { p.Presence = chat.Busy; p.Stale = true }), false, "◌ Ann"},
+		{with(pinned, func(p *chat.Person) { p.Online = false }), false, "○ Ann"},
+		{verified, false, "● Ann ✓"},
+		{with(verified, func(p *chat.Person) { p.Online = false; p.Unread = 1 }), false, "○ Ann ✓ (1)"},
+		{classic, false, "● Ann · not encrypted"},
+		{with(classic, func(p *chat.Person) { p.Unread = 3 }), false, "● Ann · not encrypted (3)"},
+		{with(classic, func(p *chat.Person) { p.Online = false }), false, "○ Ann"},
+		{classic, true, "● Ann"},
+		{with(pinned, func(p *chat.Person) { p.Trust = chat.TrustChanged; p.Unread = 1 }), false, "⚠ Ann: new device, check (1)"},
+		{with(pinned, func(p *chat.Person) { p.Trust, p.Secure = chat.TrustLost, false }), false, "⚠ Ann: no longer encrypted, check"},
+		{with(pinned, func(p *chat.Person) { p.Trust = chat.TrustLost }), true, "⚠ Ann: no longer encrypted, check"},
+	} {
+		if got := title(english, !test.classic, test.person); got != test.want {
+			t.Errorf("%+v:\n got %q\nwant %q", test.person, got, test.want)
 		}
 	}
 }

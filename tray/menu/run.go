@@ -70,43 +70,50 @@ func missing(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts 
 	}
 }
 
-// systemTray is the desktop's tray. Its pool of items is made once.
+// systemTray is the desktop's tray. Its pool of items is made once, but for
+// the submenu of one's own row, which is made when it is first shown: a row
+// that has one looks so even while it can't be opened.
 type systemTray struct {
+	ctx     context.Context // of the tray's life
 	items   [slots]*systray.MenuItem
 	visible [slots]bool
 	clicked chan int
 }
 
 func newSystemTray(ctx context.Context) *systemTray {
-	t := &systemTray{clicked: make(chan int)}
-	for slot := range t.items {
+	t := &systemTray{ctx: ctx, clicked: make(chan int)}
+	for slot := range slotPresence {
 		item := systray.AddMenuItem(" ", "")
 		item.Hide()
-		t.items[slot] = item
-		// A click is dropped if nobody receives it, and an item's channel is
-		// closed when the item is removed.
-		go func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case _, open := <-item.ClickedCh:
-					if !open {
-						return
-					}
-				}
-				select {
-				case t.clicked <- slot:
-				case <-ctx.Done():
-					return
-				}
-			}
-		}()
+		t.add(slot, item)
 		if slot == slotProblem || slot == slotMore {
 			systray.AddSeparator()
 		}
 	}
 	return t
+}
+
+// add passes an item's clicks on. A click is dropped if nobody receives it, and
+// an item's channel is closed when the item is removed.
+func (t *systemTray) add(slot int, item *systray.MenuItem) {
+	t.items[slot] = item
+	go func() {
+		for {
+			select {
+			case <-t.ctx.Done():
+				return
+			case _, open := <-item.ClickedCh:
+				if !open {
+					return
+				}
+			}
+			select {
+			case t.clicked <- slot:
+			case <-t.ctx.Done():
+				return
+			}
+		}
+	}()
 }
 
 func (t *systemTray) setIcon(online bool, unread int) { setIcon(online, unread) }
@@ -123,23 +130,38 @@ func (t *systemTray) setTooltip(text string) {
 	systray.SetTooltip(text)
 }
 
-func (t *systemTray) setRow(slot int, title string, enabled bool) {
+func (t *systemTray) setRow(slot int, r row) {
 	// Each of these calls makes the panel read the menu anew, so only what
 	// differs is called.
 	item := t.items[slot]
-	if title == "" {
-		item.Hide()
+	if r.title == "" {
+		if item != nil {
+			item.Hide()
+		}
 		t.visible[slot] = false
 		return
 	}
-	if enabled == item.Disabled() {
+	if item == nil {
+		item = t.items[slotSelf].AddSubMenuItemCheckbox(escape(r.title), "", r.checked)
+		t.add(slot, item)
+		t.visible[slot] = true
+		return
+	}
+	if enabled := r.kind != nothing; enabled == item.Disabled() {
 		if enabled {
 			item.Enable()
 		} else {
 			item.Disable()
 		}
 	}
-	item.SetTitle(escape(title))
+	if r.checked != item.Checked() {
+		if r.checked {
+			item.Check()
+		} else {
+			item.Uncheck()
+		}
+	}
+	item.SetTitle(escape(r.title))
 	if !t.visible[slot] {
 		item.Show()
 		t.visible[slot] = true
