@@ -24,7 +24,13 @@ func newPlain() *plain {
 	return &plain{icon: iconFile()}
 }
 
-func (s *plain) show(n note) error      { return beeep.Notify(n.title, n.body, s.icon) }
+func (s *plain) show(n note) error {
+	if n.silent {
+		return nil
+	}
+	return beeep.Notify(n.title, n.body, s.icon)
+}
+
 func (s *plain) withdraw(string)        {}
 func (s *plain) clicked() <-chan string { return nil }
 func (s *plain) close()                 {}

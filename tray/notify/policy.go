@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,10 +23,16 @@ const (
 	// flapWait is how long somebody must be gone for it to be told: a laptop
 	// whose network blinks, or a coordinator that restarts, is no news.
 	flapWait = 10 * time.Second
+	// noticeAgain is how long the same sentence is not told once more.
+	noticeAgain = time.Minute
 	// named is how many people a notification names.
 	named = 2
-	// maxPreview is how much of a message is shown, in characters.
+	// maxPreview is how much of a message is shown, and maxNotice of a sentence
+	// by Earshot, in characters.
 	maxPreview = 200
+	maxNotice  = 600
+	// maxNotices is how many sentences wait for a busy person.
+	maxNotices = 50
 )
 
 // note is one notification. A later one with the same key takes its place.
@@ -35,96 +42,224 @@ type note struct {
 	body  string
 	// peer is whose popup a click opens; empty opens none.
 	peer string
+	// urgent stays until the person does something about it.
+	urgent bool
+	// silent only changes what is on the screen: it shows nothing anew.
+	silent bool
 }
 
 // The keys of notifications that are not about one conversation.
 const (
-	keyCame = "came"
-	keyLeft = "left"
+	keyCame      = "came"
+	keyLeft      = "left"
+	keyMeanwhile = "meanwhile"
 )
-
-// texts are the messages that tell of one, two and more people.
-type texts struct{ one, two, many string }
-
-var (
-	cameTexts = texts{"NotifyCameOne", "NotifyCameTwo", "NotifyCameMany"}
-	leftTexts = texts{"NotifyLeftOne", "NotifyLeftTwo", "NotifyLeftMany"}
-)
-
-func keyOf(peer string) string { return "message:" + peer }
 
 // policy decides what is told: (event, now) in, notes out. It does no I/O and
 // reads no clock.
+//
+// While the person is busy only urgent messages are told. What else comes is
+// summed up afterwards, but for people who came and went: that is no news then.
 type policy struct {
 	p *i18n.Printer
 
-	messages map[string]*pendingMessage // by peer, not told yet
-	shown    map[string]bool            // peers whose message is on the screen
-	unread   map[string]int             // by peer
-	came     changes
-	left     changes
+	busy    bool
+	ended   time.Time        // when being busy ended, until that is told
+	talks   map[string]*talk // by key
+	summary map[string]bool  // peers in the note of what came meanwhile, not read
+	came    changes
+	left    changes
+	trust   *trusts
+	notices []notice             // not told yet
+	noticed map[string]time.Time // when a sentence was last told, by key
+	changed map[string]time.Time // when the last message of a shown talk was, by key
 }
 
-type pendingMessage struct {
-	message chat.Message
-	due     time.Time
+type notice struct {
+	note
+	at time.Time
 }
 
 func newPolicy(p *i18n.Printer) *policy {
 	return &policy{
-		p: p, messages: make(map[string]*pendingMessage), shown: make(map[string]bool), unread: make(map[string]int),
+		p: p, talks: make(map[string]*talk), trust: newTrusts(),
+		noticed: make(map[string]time.Time), changed: make(map[string]time.Time),
 		came: changes{wait: burstWait}, left: changes{wait: flapWait},
 	}
 }
 
 // event takes an event. withdraw are keys of notes that are no news any more.
 func (q *policy) event(e chat.Event, now time.Time) (withdraw []string) {
+	if e.Person != nil {
+		withdraw = q.person(*e.Person, now)
+	}
+	for _, person := range e.Roster {
+		withdraw = append(withdraw, q.person(person, now)...)
+	}
 	switch e.Type {
 	case chat.EventMessage:
 		if e.Message.State == chat.Received && e.Message.Unread {
-			q.unread[e.Message.Peer]++
-			q.messages[e.Message.Peer] = &pendingMessage{*e.Message, now.Add(messageWait)}
+			q.arrived(e.Message, now)
+		}
+	case chat.EventState:
+		if e.Message.State == chat.Received {
+			withdraw = append(withdraw, q.amended(e.Message, now)...)
 		}
 	case chat.EventLogin:
-		if !q.left.cancel(e.Person.Name) {
+		if !q.busy && !q.left.cancel(e.Person.Name) {
 			q.came.add(e.Person.Name, now)
 		}
 	case chat.EventLogout:
-		if !q.came.cancel(e.Person.Name) {
+		if !q.busy && !q.came.cancel(e.Person.Name) {
 			q.left.add(e.Person.Name, now)
 		}
 	case chat.EventPerson:
 		if e.Person.Unread == 0 {
-			return q.read(e.Person.Name)
+			withdraw = append(withdraw, q.read(e.Person.Name)...)
 		}
+	case chat.EventNotice:
+		q.notice(e, now)
 	case chat.EventStatus, chat.EventSnapshot:
-		if e.Status != nil && e.Status.Unread == 0 {
-			var keys []string
-			for peer := range q.unread {
-				keys = append(keys, q.read(peer)...)
-			}
-			return keys
+		if e.Status != nil {
+			withdraw = append(withdraw, q.status(e.Status, now)...)
 		}
+	}
+	return withdraw
+}
+
+// status notes whether the person is busy, and has read everything.
+func (q *policy) status(s *chat.Status, now time.Time) (withdraw []string) {
+	if busy := s.Own.Presence == chat.Busy; busy != q.busy {
+		q.busy = busy
+		if busy {
+			q.came.clear()
+			q.left.clear()
+			q.ended = time.Time{}
+		} else {
+			q.ended = now
+		}
+	}
+	if s.Unread == 0 {
+		for _, t := range q.inOrder() {
+			withdraw = append(withdraw, q.read(t.peer)...)
+		}
+	}
+	return withdraw
+}
+
+func (q *policy) person(p chat.Person, now time.Time) (withdraw []string) {
+	if q.trust.person(p, now) {
+		return []string{keyTrust}
 	}
 	return nil
 }
 
-// read notes that the person has seen all messages from peer.
-func (q *policy) read(peer string) []string {
-	delete(q.messages, peer)
-	delete(q.unread, peer)
-	if !q.shown[peer] {
-		return nil
+// arrived takes a new message.
+func (q *policy) arrived(m *chat.Message, now time.Time) {
+	fresh := &talk{peer: m.Peer, urgent: m.Urgent}
+	t := q.talks[fresh.key()]
+	if t == nil {
+		t = fresh
+		q.talks[t.key()] = t
 	}
-	delete(q.shown, peer)
-	return []string{keyOf(peer)}
+	t.add(m)
+	t.due = now.Add(messageWait)
+}
+
+// amended takes what has become of a message.
+func (q *policy) amended(m *chat.Message, now time.Time) (withdraw []string) {
+	for _, t := range q.of(m.Peer) {
+		other := t.change(m)
+		switch {
+		case len(t.recent) == 0:
+			withdraw = append(withdraw, q.forget(t)...)
+		case other && t.shown && t.newest() < 0:
+			// What is left of it came while the person is busy.
+			t.shown = false
+			delete(q.changed, t.key())
+			withdraw = append(withdraw, t.key())
+		case other && t.shown:
+			q.changed[t.key()] = now
+		}
+	}
+	return withdraw
+}
+
+// of returns the conversations with peer, of which something is unread.
+func (q *policy) of(peer string) (all []*talk) {
+	for _, urgent := range []bool{false, true} {
+		if t := q.talks[(&talk{peer: peer, urgent: urgent}).key()]; t != nil {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// read notes that the person has seen all messages from peer.
+func (q *policy) read(peer string) (withdraw []string) {
+	for _, t := range q.of(peer) {
+		withdraw = append(withdraw, q.forget(t)...)
+	}
+	return withdraw
+}
+
+// forget ends a conversation of which nothing is unread any more.
+func (q *policy) forget(t *talk) (withdraw []string) {
+	delete(q.talks, t.key())
+	delete(q.changed, t.key())
+	if t.shown {
+		withdraw = []string{t.key()}
+	}
+	if !t.urgent && q.summary[t.peer] {
+		if delete(q.summary, t.peer); len(q.summary) == 0 {
+			withdraw = append(withdraw, keyMeanwhile)
+		}
+	}
+	return withdraw
+}
+
+// notice takes a sentence.
+func (q *policy) notice(e chat.Event, now time.Time) {
+	for key, at := range q.noticed {
+		if now.Sub(at) >= noticeAgain {
+			delete(q.noticed, key)
+		}
+	}
+	if e.Peer != "" {
+		q.trust.notice(e.Peer, now)
+	}
+	n := note{key: "notice:" + e.Peer + ":" + e.Notice, title: appName, body: clean(e.Notice, maxNotice), peer: e.Peer}
+	if _, told := q.noticed[n.key]; told {
+		return
+	}
+	q.noticed[n.key] = now
+	if len(q.notices) == maxNotices {
+		q.notices = slices.Delete(q.notices, 0, 1)
+	}
+	q.notices = append(q.notices, notice{n, now})
 }
 
 // next is when due has something to tell; zero if nothing waits.
-func (q *policy) next() time.Time {
-	next := earlier(q.came.due(), q.left.due())
-	for _, m := range q.messages {
-		next = earlier(next, m.due)
+func (q *policy) next() (next time.Time) {
+	if !q.ended.IsZero() {
+		return q.ended // whatever waited is told then
+	}
+	for _, at := range q.changed {
+		next = earlier(next, at)
+	}
+	for _, t := range q.talks {
+		if t.urgent || !q.busy {
+			next = earlier(next, t.due)
+		}
+	}
+	if q.busy {
+		return next
+	}
+	for _, n := range q.notices {
+		next = earlier(next, n.at)
+	}
+	for _, at := range []time.Time{q.came.due(), q.left.due(), q.trust.blocked.due()} {
+		next = earlier(next, at)
 	}
 	return next
 }
@@ -138,48 +273,52 @@ func earlier(a, b time.Time) time.Time {
 
 // due returns what is to be told by now.
 func (q *policy) due(now time.Time) (notes []note) {
-	for peer, m := range q.messages {
-		if !now.Before(m.due) {
-			notes = append(notes, q.message(m.message))
-			q.shown[peer] = true
-			delete(q.messages, peer)
+	if !q.ended.IsZero() {
+		q.ended = time.Time{}
+		if n, ok := q.meanwhile(); ok {
+			notes = append(notes, n)
 		}
 	}
-	slices.SortFunc(notes, func(a, b note) int { return strings.Compare(a.key, b.key) })
+	for _, t := range q.inOrder() {
+		switch key := t.key(); {
+		case !t.due.IsZero() && !now.Before(t.due) && (t.urgent || !q.busy):
+			notes = append(notes, q.message(t, t.recent[len(t.recent)-1], t.unread))
+			t.tell()
+			t.shown = true
+			delete(q.changed, key)
+		case !q.changed[key].IsZero():
+			n := q.message(t, t.recent[t.newest()], t.unread-t.untold)
+			n.silent = true
+			notes = append(notes, n)
+			delete(q.changed, key)
+		}
+	}
+	if q.busy {
+		return notes
+	}
 	if names := q.came.take(now); len(names) > 0 {
 		notes = append(notes, q.people(keyCame, cameTexts, names))
 	}
 	if names := q.left.take(now); len(names) > 0 {
 		notes = append(notes, q.people(keyLeft, leftTexts, names))
 	}
+	if n, ok := q.trustNote(now); ok {
+		notes = append(notes, n)
+	}
+	for _, n := range q.notices {
+		notes = append(notes, n.note)
+	}
+	q.notices = nil
 	return notes
 }
 
-func (q *policy) message(m chat.Message) note {
-	title := m.Sender
-	switch n := q.unread[m.Peer]; {
-	case m.Peer == chat.Everyone:
-		title = q.p.T("NotifyToEveryone", "Name", m.Sender)
-	case n > 1:
-		title = q.p.T("NotifyMessages", "Name", m.Sender, "Count", n)
+// inOrder returns the conversations, always in the same order.
+func (q *policy) inOrder() []*talk {
+	all := make([]*talk, 0, len(q.talks))
+	for _, key := range slices.Sorted(maps.Keys(q.talks)) {
+		all = append(all, q.talks[key])
 	}
-	return note{key: keyOf(m.Peer), title: clean(title, maxPreview), body: clean(m.Text, maxPreview), peer: m.Peer}
-}
-
-// people tells of one, of two, or of two and how many others.
-func (q *policy) people(key string, say texts, names []string) note {
-	n := note{key: key, title: "Earshot"}
-	switch others := len(names) - named; {
-	case len(names) == 1:
-		n.body = q.p.T(say.one, "Name", names[0])
-		n.peer = names[0]
-	case others == 0:
-		n.body = q.p.T(say.two, "First", names[0], "Second", names[1])
-	default:
-		n.body = q.p.T(say.many, "First", names[0], "Second", names[1], "Count", others)
-	}
-	n.body = clean(n.body, maxPreview)
-	return n
+	return all
 }
 
 // clean cuts text to a number of characters as a reader counts them, and takes
@@ -205,51 +344,4 @@ func clean(text string, most int) string {
 		out.WriteString(cluster)
 	}
 	return out.String()
-}
-
-// changes collects people for one notification, in the order of their coming
-// or going. Everyone has waited for wait when it is told, or came in while the
-// first one waited for the burst to end.
-type changes struct {
-	wait    time.Duration
-	waiting []change
-}
-
-type change struct {
-	name string
-	due  time.Time
-}
-
-func (c *changes) add(name string, now time.Time) {
-	c.cancel(name)
-	c.waiting = append(c.waiting, change{name, now.Add(c.wait)})
-}
-
-// cancel takes a person out, and says whether that was in.
-func (c *changes) cancel(name string) bool {
-	i := slices.IndexFunc(c.waiting, func(w change) bool { return w.name == name })
-	if i < 0 {
-		return false
-	}
-	c.waiting = slices.Delete(c.waiting, i, i+1)
-	return true
-}
-
-func (c *changes) due() time.Time {
-	if len(c.waiting) == 0 {
-		return time.Time{}
-	}
-	return c.waiting[0].due
-}
-
-// take returns who is due, and who will be within the time of a burst.
-func (c *changes) take(now time.Time) (names []string) {
-	if len(c.waiting) == 0 || now.Before(c.waiting[0].due) {
-		return nil
-	}
-	for len(c.waiting) > 0 && !now.Add(burstWait).Before(c.waiting[0].due) {
-		names = append(names, c.waiting[0].name)
-		c.waiting = c.waiting[1:]
-	}
-	return names
 }

@@ -141,11 +141,13 @@ func (s *bus) do(f func()) {
 func (s *bus) show(n note) error {
 	var replaces uint32
 	s.do(func() { replaces = s.shown[n.key] })
+	if n.silent && replaces == 0 {
+		return nil // the person has put it away
+	}
+	hints, expires := hints(n)
 	var id uint32
 	err := s.conn.Object(service, object).CallWithContext(s.ctx, service+".Notify", 0,
-		appName, replaces, s.plain.icon, n.title, s.body(n.body), s.actions(n),
-		map[string]dbus.Variant{"desktop-entry": dbus.MakeVariant("earshot"), "category": dbus.MakeVariant("im.received")},
-		int32(-1)).Store(&id)
+		appName, replaces, s.plain.icon, n.title, s.body(n.body), s.actions(n), hints, expires).Store(&id)
 	if err != nil {
 		return s.plain.show(n)
 	}
@@ -154,6 +156,30 @@ func (s *bus) show(n note) error {
 		s.peers[id] = n.peer
 	})
 	return nil
+}
+
+// The urgencies of the specification, and how long a note lasts.
+const (
+	normal   = byte(1)
+	critical = byte(2)
+
+	asUsual = int32(-1)
+	never   = int32(0)
+)
+
+// hints tell the service how to show a note, and for how long.
+func hints(n note) (hints map[string]dbus.Variant, expires int32) {
+	hints = map[string]dbus.Variant{
+		"desktop-entry": dbus.MakeVariant("earshot"), "category": dbus.MakeVariant("im.received"), "urgency": dbus.MakeVariant(normal),
+	}
+	if n.silent {
+		hints["suppress-sound"] = dbus.MakeVariant(true)
+	}
+	if n.urgent {
+		hints["urgency"] = dbus.MakeVariant(critical)
+		return hints, never
+	}
+	return hints, asUsual
 }
 
 // actions are a click on the note, and a button for services that take a click
