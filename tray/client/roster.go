@@ -154,7 +154,7 @@ func (e *Engine) connected(c p2p.Connected) input {
 				e.met(m)
 			}
 			if c.FirstUse != (identity.ID{}) {
-				e.notice("", e.p.T("EngineFirstUse", "Server", cmp.Or(c.Server, e.config.Server), "Fingerprint", c.FirstUse.String()))
+				e.notice("", e.p.T("EngineFirstUse", "Server", cmp.Or(c.Server, e.config.Server)))
 			}
 			// Everything is tried again, and what can't go is told of.
 			for _, lanes := range e.lanes {

@@ -258,7 +258,7 @@ func TestCoordinatorsIdentity(t *testing.T) {
 	r := fresh(t)
 	print := identity.NewKey().Public().ID()
 	r.net.events <- p2p.Connected{Server: "coordinator", Self: who("Me"), Secure: true, FirstUse: print}
-	if n := r.awaitType(chat.EventNotice); !strings.Contains(n.Notice, print.String()) {
+	if n := r.awaitType(chat.EventNotice); !strings.Contains(n.Notice, "for the first time") {
 		t.Errorf("%q", n.Notice)
 	}
 	if s := r.Status(); !s.Secure || s.Fingerprint != print.String() {

@@ -18,6 +18,7 @@ func startTray(t *testing.T, c *coordinator, d *desktoptest.Desktop, name string
 	t.Helper()
 	k := newClient(t, c, name)
 	k.env, k.mode, k.args = d.Env(), nil, append(k.args, args...)
+	k.server = c.link(t) // which needs no notice that it is met for the first time
 	k.start(t)
 	d.AwaitTrayIcon()
 	return k
@@ -192,7 +193,7 @@ func TestNoTray(t *testing.T) {
 	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
 	d.StopPanel()
 	ann := &client{
-		name: "Ann", profile: filepath.Join(d.Home, "profile"), server: c.addr.String(),
+		name: "Ann", profile: filepath.Join(d.Home, "profile"), server: c.link(t),
 		env: d.Env(), args: []string{"--name", "Ann"},
 	}
 	ann.start(t)

@@ -239,6 +239,12 @@ func (c *coordinator) invitation(t *testing.T, command ...string) string {
 	return "earshot://" + strings.Fields(link)[0]
 }
 
+// link is what a person is given of the coordinator.
+func (c *coordinator) link(t *testing.T) string {
+	t.Helper()
+	return strings.TrimSpace(c.must(t, "link", "--host", c.addr.String()))
+}
+
 // must runs a command of earshotd's against the running coordinator.
 func (c *coordinator) must(t *testing.T, args ...string) string {
 	t.Helper()
