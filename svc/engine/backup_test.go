@@ -157,20 +157,3 @@ func TestRestoreCutShort(t *testing.T) {
 		end()
 	}
 }
-
-func FuzzBackup(f *testing.F) {
-	e, _ := open(f, f.TempDir(), nil)
-	mustClaim(f, e, "ann", device(), PolicyOpen, mustInvite(f, e, ""))
-	f.Add(saved(f, e))
-	f.Add([]byte(`{"accounts":[{"name":"a","devices":[{"key":"AAAA"}]}],"invites":{"x":{}}}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		// The body too, which the checksum would keep away.
-		if b, c, _, err := decodeBackup(text); err == nil && len(c.accounts) != len(b.Accounts) {
-			t.Error("accounts are missing")
-		}
-		framed := fmt.Appendf(nil, "%s", backup{Key: string(text)}.encode())
-		if _, _, _, err := decodeBackup(framed); err == nil && !bytes.Contains(text, []byte("PRIVATE KEY")) {
-			t.Error("a key from nothing")
-		}
-	})
-}
