@@ -133,7 +133,9 @@ func (d *Desktop) StartPanel() {
 func (d *Desktop) StopPanel() {
 	d.t.Helper()
 	d.Run("xfce4-panel", "--quit")
-	d.Await("the end of the tray", func() bool { return !d.HasName(watcher) })
+	// The tray is another process than the panel, and ends before it: a panel
+	// that is started while the old one is still there leaves it to that one.
+	d.Await("the end of the panel", func() bool { return !d.HasName(watcher) && !d.HasName("org.xfce.Panel") })
 }
 
 const watcher = "org.kde.StatusNotifierWatcher"
