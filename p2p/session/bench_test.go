@@ -31,7 +31,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 			}
 		}
 	})
-	b.Run("session", func(b *testing.B) {
+	b.Run("earshot", func(b *testing.B) {
 		ann, bo := loopbackPair(b)
 		done := make(chan error, 1)
 		for i := 0; b.Loop(); i++ {
@@ -77,7 +77,7 @@ func BenchmarkMessages(b *testing.B) {
 			b.Error("a stream that is read no more goes on")
 		}
 	})
-	b.Run("session", func(b *testing.B) {
+	b.Run("earshot", func(b *testing.B) {
 		ann, bo := loopbackPair(b)
 		window := make(chan struct{}, windowItems)
 		for i := 0; b.Loop(); i++ {

@@ -61,6 +61,9 @@ type connection struct {
 	// when an item last went over the connection.
 	packets     uint64
 	heard, used time.Time
+	// tried says that an item has left on it, and taken that one was
+	// acknowledged.
+	tried, taken bool
 	// drain is when a replaced connection is closed; zero for one in use.
 	drain time.Time
 	// check is when it must have been heard since checked; zero for no check.
@@ -95,6 +98,7 @@ type machine struct {
 	first     time.Time // when the first round is
 	introduce time.Time // when to ask for an introduction; zero for never again
 	wanted    time.Time // until when a session is wanted though nothing waits
+	backoff   backoff
 
 	look    func(linkID) vital
 	actions []any
@@ -210,6 +214,9 @@ func (m *machine) waiting() bool { return len(m.queue)+len(m.sent) > 0 }
 
 // pump sends what the window has room for.
 func (m *machine) pump(now time.Time) {
+	if m.backoff.resting(now) {
+		return
+	}
 	for m.current != nil && len(m.queue) > 0 && len(m.sent) < windowItems {
 		item := m.queue[0]
 		if len(m.sent) > 0 && m.bytes+len(item.frame) > windowBytes {
@@ -222,7 +229,7 @@ func (m *machine) pump(now time.Time) {
 		m.queue = m.queue[1:]
 		m.sent = append(m.sent, item)
 		m.bytes += len(item.frame)
-		m.current.used = now
+		m.current.used, m.current.tried = now, true
 		m.act(actWrite{m.current.id, item})
 	}
 }
@@ -235,8 +242,9 @@ func (m *machine) acknowledge(ev evAck, now time.Time) {
 		m.sent = slices.Delete(m.sent, i, i+1)
 		m.bytes -= len(item.frame)
 		m.progress, m.pending = now, now
+		m.backoff.reset()
 		if m.current != nil {
-			m.current.used = now
+			m.current.used, m.current.taken = now, true
 		}
 		m.act(actDone{item, ev.refused})
 		return
@@ -319,6 +327,9 @@ func (m *machine) down(id linkID, why code, now time.Time) {
 			continue
 		}
 		m.links = slices.Delete(m.links, i, i+1)
+		if why.final() || c.tried && !c.taken {
+			m.backoff.fail(now)
+		}
 		if c == m.current {
 			m.fallBack(now)
 		}
@@ -376,6 +387,7 @@ func (m *machine) introduced(now time.Time) {
 func (m *machine) rejected(why code, now time.Time) {
 	switch {
 	case why.final():
+		m.backoff.fail(now)
 		m.wanted = time.Time{}
 		m.stopDialling()
 		if m.current == nil {
@@ -390,6 +402,9 @@ func (m *machine) rejected(why code, now time.Time) {
 func (m *machine) dial(now time.Time) {
 	if !m.wanted.IsZero() && (m.current != nil || !now.Before(m.wanted)) {
 		m.wanted = time.Time{}
+	}
+	if m.current == nil && m.waiting() && !now.Before(m.pending.Add(stuckAfter)) {
+		m.fail(p2p.ErrUnreachable) // every connection ends before anything is taken
 	}
 	if m.current == nil && (m.waiting() || !m.wanted.IsZero()) || m.suspect(now) {
 		m.startDialling(now)
@@ -420,9 +435,10 @@ func (m *machine) dial(now time.Time) {
 	}
 }
 
-// startDialling begins to make a connection: the lower ID at once.
+// startDialling begins to make a connection, unless the device is left alone:
+// the lower ID at once.
 func (m *machine) startDialling(now time.Time) {
-	if m.dialling {
+	if m.dialling || m.backoff.resting(now) {
 		return
 	}
 	m.dialling, m.since, m.round = true, now, 0
@@ -457,6 +473,9 @@ func (m *machine) wake(now time.Time) (at time.Time) {
 		}
 	}
 	earliest(m.wanted)
+	if m.backoff.resting(now) && (m.waiting() || !m.wanted.IsZero()) {
+		earliest(m.backoff.until)
+	}
 	if m.current != nil && len(m.sent) > 0 {
 		earliest(now.Add(tickEvery))
 	}
