@@ -136,6 +136,15 @@ func (e *childEngine) Send(_ context.Context, d chat.Draft, _ bool) (chat.Messag
 	return m, nil
 }
 
+func (e *childEngine) Edit(context.Context, int64, string) error { return nil }
+func (e *childEngine) Delete(context.Context, int64) error       { return nil }
+func (e *childEngine) Acknowledge(context.Context, int64) error  { return nil }
+func (e *childEngine) Typing(string, bool)                       {}
+func (e *childEngine) Safety(context.Context, string) (chat.Safety, error) {
+	return chat.Safety{}, nil
+}
+func (e *childEngine) Trust(context.Context, string, chat.TrustAction) error { return nil }
+
 func (e *childEngine) Retry(_ context.Context, id int64) error {
 	e.report(report{Call: "retry", ID: id})
 	return nil

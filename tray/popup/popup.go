@@ -39,6 +39,12 @@ type Engine interface {
 	History(ctx context.Context, peer string, before int64, limit int) ([]chat.Message, error)
 	Send(ctx context.Context, draft chat.Draft, wait bool) (chat.Message, error)
 	Retry(ctx context.Context, id int64) error
+	Edit(ctx context.Context, id int64, text string) error
+	Delete(ctx context.Context, id int64) error
+	Acknowledge(ctx context.Context, id int64) error
+	Typing(peer string, active bool)
+	Safety(ctx context.Context, peer string) (chat.Safety, error)
+	Trust(ctx context.Context, peer string, action chat.TrustAction) error
 	MarkRead(ctx context.Context, peer string) error
 	Subscribe(role localapi.Role) localapi.Subscription
 }
@@ -103,6 +109,7 @@ type app struct {
 	traced  map[string]bool
 	calls   sync.WaitGroup
 	sends   serial
+	signs   serial // of typing
 }
 
 // listen brings the engine's events to the toolkit's thread.
@@ -227,17 +234,17 @@ func (a *app) History(peer string, limit int, then func([]chat.Message, error)) 
 // Send implements model.Work. Messages leave in the order in which they were
 // written. A text that the engine did not take goes back to its window, which
 // is opened again if it has been closed.
-func (a *app) Send(peer, text string, then func(chat.Message, error)) {
+func (a *app) Send(draft chat.Draft, then func(chat.Message, error)) {
 	a.unsent++
 	a.sends.add(&a.calls, func() {
 		ctx, cancel := context.WithTimeout(a.ctx, callLimit)
 		defer cancel()
-		message, err := a.engine.Send(ctx, chat.Draft{To: peer, Text: text}, false)
+		message, err := a.engine.Send(ctx, draft, false)
 		a.toolkit.Post(func() {
 			a.unsent--
 			then(message, err)
 			if err != nil {
-				a.restore(peer, text, err)
+				a.restore(draft.To, draft.Text, err)
 			}
 			a.leave()
 		})
@@ -253,18 +260,40 @@ func (a *app) restore(peer, text string, problem error) {
 	talk.Restore(text, problem)
 }
 
-// Retry implements model.Work.
+// What follows implements model.Work by calls of the engine of the same name.
+
 func (a *app) Retry(id int64, then func(error)) {
-	call(a, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, a.engine.Retry(ctx, id)
-	}, func(_ struct{}, err error) { then(err) })
+	do(a, func(ctx context.Context) error { return a.engine.Retry(ctx, id) }, then)
 }
 
-// MarkRead implements model.Work.
+func (a *app) Edit(id int64, text string, then func(error)) {
+	do(a, func(ctx context.Context) error { return a.engine.Edit(ctx, id, text) }, then)
+}
+
+func (a *app) Delete(id int64, then func(error)) {
+	do(a, func(ctx context.Context) error { return a.engine.Delete(ctx, id) }, then)
+}
+
+func (a *app) Acknowledge(id int64, then func(error)) {
+	do(a, func(ctx context.Context) error { return a.engine.Acknowledge(ctx, id) }, then)
+}
+
+func (a *app) Trust(peer string, action chat.TrustAction, then func(error)) {
+	do(a, func(ctx context.Context) error { return a.engine.Trust(ctx, peer, action) }, then)
+}
+
 func (a *app) MarkRead(peer string, then func(error)) {
-	call(a, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, a.engine.MarkRead(ctx, peer)
-	}, func(_ struct{}, err error) { then(err) })
+	do(a, func(ctx context.Context) error { return a.engine.MarkRead(ctx, peer) }, then)
+}
+
+func (a *app) Safety(peer string, then func(chat.Safety, error)) {
+	call(a, func(ctx context.Context) (chat.Safety, error) { return a.engine.Safety(ctx, peer) }, then)
+}
+
+// Typing keeps the order of the calls: that somebody has stopped must not
+// overtake that somebody began.
+func (a *app) Typing(peer string, active bool) {
+	a.signs.add(&a.calls, func() { a.engine.Typing(peer, active) })
 }
 
 // Now implements model.Work.
@@ -291,6 +320,11 @@ func call[T any](a *app, f func(context.Context) (T, error), then func(T, error)
 		answer, err := f(ctx)
 		a.toolkit.Post(func() { then(answer, err) })
 	})
+}
+
+// do is call for what has no answer.
+func do(a *app, f func(context.Context) error, then func(error)) {
+	call(a, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) }, func(_ struct{}, err error) { then(err) })
 }
 
 // serial runs functions one after the other, in the order of the calls of add,

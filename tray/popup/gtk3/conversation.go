@@ -16,7 +16,8 @@ type conversation struct {
 	name, dot, presence ptr // labels of the header
 	scroll, list        ptr
 	empty               ptr // label in the list's place
-	notice              ptr // label
+	notice, noticeText  ptr // box and label
+	buttons             [2]ptr
 	frame, view, buffer ptr // the entry field
 	placeholder         ptr // label over it
 	send                ptr // button
@@ -46,12 +47,7 @@ func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.Conversat
 	boxPackStart(box, c.newHeader(), 0, 0, 0)
 	boxPackStart(box, separatorNew(horizontal), 0, 0, 0)
 	boxPackStart(box, c.newList(spec), 1, 1, 0)
-	c.notice = label("", "earshot-notice")
-	labelWrap(c.notice, 1)
-	labelWrapMode(c.notice, wrapWordChar)
-	labelMaxChars(c.notice, bubbleChars)
-	wNoShowAll(c.notice, 1)
-	boxPackStart(box, c.notice, 0, 0, 0)
+	boxPackStart(box, c.newNotice(), 0, 0, 0)
 	boxPackStart(box, separatorNew(horizontal), 0, 0, 0)
 	boxPackStart(box, c.newCompose(spec), 0, 0, 0)
 	hint := label(spec.Hint, "earshot-hint")
@@ -103,6 +99,29 @@ func (c *conversation) newList(spec ui.ConversationSpec) ptr {
 		c.follow = adjValue(adjustment)+adjPage(adjustment) >= adjUpper(adjustment)-near
 	})
 	return c.scroll
+}
+
+func (c *conversation) newNotice() ptr {
+	c.notice = class(boxNew(vertical, 6), "earshot-notice")
+	c.noticeText = label("")
+	labelWrap(c.noticeText, 1)
+	labelWrapMode(c.noticeText, wrapWordChar)
+	labelMaxChars(c.noticeText, bubbleChars)
+	labelXalign(c.noticeText, 0)
+	boxPackStart(c.notice, c.noticeText, 0, 0, 0)
+	wShow(c.noticeText)
+	line := boxNew(horizontal, 8)
+	wHalign(line, alignEnd)
+	for i := range c.buttons {
+		c.buttons[i] = class(buttonNew(""), "earshot-retry")
+		wFocusOnClick(c.buttons[i], 0)
+		c.onPlain(c.buttons[i], "clicked", func() { c.handler.Answer(i) })
+		boxPackStart(line, c.buttons[i], 0, 0, 0)
+	}
+	boxPackStart(c.notice, line, 0, 0, 0)
+	wShow(line)
+	wNoShowAll(c.notice, 1)
+	return c.notice
 }
 
 func (c *conversation) newCompose(spec ui.ConversationSpec) ptr {
@@ -197,11 +216,16 @@ func (c *conversation) SetEmpty(text string) {
 }
 
 // SetNotice implements ui.Conversation.
-func (c *conversation) SetNotice(text string) {
-	if !c.closed {
-		labelText(c.notice, text)
-		wSetVisible(c.notice, flag(text != ""))
+func (c *conversation) SetNotice(notice ui.Notice) {
+	if c.closed {
+		return
 	}
+	labelText(c.noticeText, notice.Text)
+	for i, text := range notice.Buttons {
+		buttonLabel(c.buttons[i], text)
+		wSetVisible(c.buttons[i], flag(text != ""))
+	}
+	wSetVisible(c.notice, flag(notice.Text != ""))
 }
 
 // SetEntry implements ui.Conversation.

@@ -148,6 +148,9 @@ var (
 	attrHyphens     func(insert int32) ptr
 
 	buttonNew   func(label string) ptr
+	itemNew     func(label string) ptr
+	itemLine    func() ptr
+	menuAppend  func(menu, item ptr)
 	buttonLabel func(button ptr, label string)
 
 	scrollNew         func(h, v ptr) ptr
@@ -283,6 +286,9 @@ var symbols = []struct {
 	{&labelEllipsize, "gtk_label_set_ellipsize"},
 
 	{&buttonNew, "gtk_button_new_with_label"},
+	{&itemNew, "gtk_menu_item_new_with_label"},
+	{&itemLine, "gtk_separator_menu_item_new"},
+	{&menuAppend, "gtk_menu_shell_append"},
 	{&buttonLabel, "gtk_button_set_label"},
 
 	{&scrollNew, "gtk_scrolled_window_new"},

@@ -2,7 +2,11 @@
 
 package gtk3
 
-import "earshot/tray/popup/ui"
+import (
+	"strings"
+
+	"earshot/tray/popup/ui"
+)
 
 // row is one row of the list of messages.
 type row struct {
@@ -112,7 +116,15 @@ func (c *conversation) message(r *row, shown ui.Row) ptr {
 		labelEllipsize(author, ellipsizeEnd)
 		boxPackStart(bubble, author, 0, 0, 0)
 	}
-	boxPackStart(bubble, textLabel(shown.Text, true), 0, 0, 0)
+	if shown.Quote != "" {
+		quote := label("❝ "+shown.Quote, "earshot-quote")
+		labelEllipsize(quote, ellipsizeEnd)
+		labelXalign(quote, 0)
+		boxPackStart(bubble, quote, 0, 0, 0)
+	}
+	text := textLabel(shown.Text, true)
+	c.offerMenu(r, text, shown)
+	boxPackStart(bubble, text, 0, 0, 0)
 	r.meta = label(meta(shown), "earshot-meta")
 	labelXalign(r.meta, 1)
 	boxPackStart(bubble, r.meta, 0, 0, 0)
@@ -124,20 +136,47 @@ func (c *conversation) message(r *row, shown ui.Row) ptr {
 		wHalign(problem, alignEnd)
 		boxPackStart(column, problem, 0, 0, 0)
 	}
-	if shown.Retry != "" {
-		retry := class(buttonNew(shown.Retry), "earshot-retry")
-		wHalign(retry, alignEnd)
-		wFocusOnClick(retry, 0)
+	if shown.Action != "" {
+		action := class(buttonNew(shown.Action), "earshot-retry")
+		wHalign(action, alignEnd)
+		wFocusOnClick(action, 0)
 		id := handlers.add(func(ptr) bool {
-			c.handler.Retry(shown.ID)
+			c.handler.Act(shown.ID)
 			return false
 		})
 		r.signals = append(r.signals, id)
 		c.ids = append(c.ids, id)
-		gSignalConnect(retry, "clicked", callbacks().plain, id, 0, 0)
-		boxPackStart(column, retry, 0, 0, 0)
+		gSignalConnect(action, "clicked", callbacks().plain, id, 0, 0)
+		boxPackStart(column, action, 0, 0, 0)
 	}
 	return column
+}
+
+// offerMenu adds a row's entries to the context menu of its text.
+func (c *conversation) offerMenu(r *row, text ptr, shown ui.Row) {
+	if shown.Menu == "" {
+		return
+	}
+	connect := func(object ptr, signal string, f func(arg ptr), shape ptr) {
+		id := handlers.add(func(arg ptr) bool {
+			f(arg)
+			return false
+		})
+		r.signals = append(r.signals, id)
+		c.ids = append(c.ids, id)
+		gSignalConnect(object, signal, shape, id, 0, 0)
+	}
+	connect(text, "populate-popup", func(menu ptr) {
+		line := itemLine()
+		wShow(line)
+		menuAppend(menu, line)
+		for i, entry := range strings.Split(shown.Menu, "\n") {
+			item := itemNew(entry)
+			wShow(item)
+			menuAppend(menu, item)
+			connect(item, "activate", func(ptr) { c.handler.Choose(shown.ID, i) }, callbacks().plain)
+		}
+	}, callbacks().with)
 }
 
 // textLabel makes a label for a text of any length.

@@ -24,6 +24,7 @@ const style = `
 .earshot-own { background-color: mix(@theme_base_color, @theme_selected_bg_color, 0.24); border-bottom-right-radius: 3px; }
 .earshot-other { background-color: mix(@theme_base_color, @theme_text_color, 0.09); border-bottom-left-radius: 3px; }
 .earshot-author { font-weight: bold; font-size: 88%; }
+.earshot-quote { font-size: 88%; opacity: 0.8; border-left: 2px solid @borders; padding-left: 6px; }
 .earshot-failed { box-shadow: inset 0 0 0 1px @error_color; }
 .earshot-problem { font-size: 88%; color: mix(@error_color, @theme_text_color, 0.4); }
 .earshot-retry { padding: 1px 8px; min-height: 22px; font-size: 88%; }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"earshot/tray/chat"
 	"earshot/tray/i18n"
@@ -39,10 +40,19 @@ type Conversation struct {
 	heard   map[int64]bool
 	marking bool
 
+	// editing is the message whose text is being changed, and replying the one
+	// that is being answered; 0 for none.
+	editing, replying int64
+	// comparing is what is shown to be compared; nil while nothing is.
+	comparing *chat.Safety
+	// typed is when the other side was last told that the person writes; zero
+	// once it was told that this is over.
+	typed time.Time
+
 	shown struct {
 		header   ui.Header
 		rows     []ui.Row
-		notice   string
+		notice   ui.Notice
 		sendable bool
 	}
 }
@@ -123,6 +133,7 @@ func (c *Conversation) Ready() { c.work.Trace("first frame") }
 // Edited implements ui.Handler.
 func (c *Conversation) Edited(text string) {
 	c.draft = text
+	c.tellTyping()
 	if strings.TrimSpace(text) != "" && c.trouble != "" && !c.world.Ended {
 		// What went wrong has been read by somebody who writes on.
 		c.trouble = ""
@@ -136,7 +147,9 @@ func (c *Conversation) Key(key ui.Key) bool {
 	case ui.KeyEnter:
 		c.Send()
 	case ui.KeyEscape:
-		c.close()
+		if !c.leave() {
+			c.close()
+		}
 	default:
 		return false
 	}
@@ -153,41 +166,52 @@ func (c *Conversation) Focus(active bool) {
 	c.markRead()
 }
 
-// Send implements ui.ConversationHandler: it sends what is in the entry.
+// Send implements ui.ConversationHandler: it sends what is in the entry, or
+// gives the message that is edited its new text.
 func (c *Conversation) Send() {
 	text := strings.TrimSpace(c.draft)
-	if text == "" || c.world.Ended || c.closed {
+	if !c.sendable() || c.closed {
 		return
 	}
-	c.trouble = ""
+	edited, draft := c.editing, chat.Draft{To: c.peer, Text: text, ReplyTo: c.replying}
+	c.trouble, c.editing, c.replying = "", 0, 0
+	c.typed = time.Time{} // the message says that it is over
 	c.view.SetEntry("")
 	c.draft = ""
-	c.work.Send(c.peer, text, func(m chat.Message, err error) {
-		// A failure is Work's to hand on by Restore: this window may be gone.
-		if err != nil || c.closed {
-			return
-		}
-		c.put(m, false)
-		c.refresh()
-	})
+	if edited != 0 {
+		c.work.Edit(edited, text, c.settled("PopupEditFailed"))
+	} else {
+		c.work.Send(draft, func(m chat.Message, err error) {
+			// A failure is Work's to hand on by Restore: this window may be gone.
+			if err != nil || c.closed {
+				return
+			}
+			c.put(m, false)
+			c.refresh()
+		})
+	}
 	c.refresh()
 }
 
-// Retry implements ui.ConversationHandler.
-func (c *Conversation) Retry(id int64) {
-	c.trouble = ""
-	c.work.Retry(id, func(err error) {
+// settled returns what shows the failure of something that was asked for.
+func (c *Conversation) settled(failure string) func(error) {
+	return func(err error) {
 		if err != nil && !c.closed {
-			c.trouble = c.p.T("PopupRetryFailed", "Problem", err.Error())
+			c.trouble = c.p.T(failure, "Problem", err.Error())
 			c.refresh()
 		}
-	})
-	c.refresh()
+	}
+}
+
+// sendable says whether what is in the entry may go.
+func (c *Conversation) sendable() bool {
+	return strings.TrimSpace(c.draft) != "" && !c.world.Ended && !c.blocked()
 }
 
 // Closed implements ui.Handler.
 func (c *Conversation) Closed() {
 	if !c.closed {
+		c.stopTyping()
 		c.closed = true
 		c.gone()
 	}
@@ -262,6 +286,12 @@ func (c *Conversation) markRead() {
 func (c *Conversation) name() string {
 	if c.peer == chat.Everyone {
 		return c.p.T("PopupEveryone")
+	}
+	if department, ok := chat.DepartmentOf(c.peer); ok {
+		return department
+	}
+	if names, ok := chat.SeveralOf(c.peer); ok {
+		return strings.Join(names, ", ")
 	}
 	return c.peer
 }

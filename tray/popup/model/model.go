@@ -22,8 +22,16 @@ import (
 // out in the order in which they were made.
 type Work interface {
 	History(peer string, limit int, then func([]chat.Message, error))
-	Send(peer, text string, then func(chat.Message, error))
+	Send(draft chat.Draft, then func(chat.Message, error))
 	Retry(id int64, then func(error))
+	Edit(id int64, text string, then func(error))
+	Delete(id int64, then func(error))
+	Acknowledge(id int64, then func(error))
+	// Typing tells peer that the person writes, or has stopped.
+	Typing(peer string, active bool)
+	// Safety asks for what the person and peer can compare, and Trust decides.
+	Safety(peer string, then func(chat.Safety, error))
+	Trust(peer string, action chat.TrustAction, then func(error))
 	MarkRead(peer string, then func(error))
 	// Open shows the conversation with peer.
 	Open(peer string)

@@ -25,6 +25,10 @@ type fakeWork struct {
 	marked  []string
 	marks   []func(error)
 	opened  []string
+	drafts  []chat.Draft
+	calls   []string
+	answers []func(error)
+	safety  func(chat.Safety, error)
 	now     time.Time
 }
 
@@ -32,9 +36,32 @@ func (w *fakeWork) History(_ string, _ int, then func([]chat.Message, error)) {
 	w.history = append(w.history, then)
 }
 
-func (w *fakeWork) Send(peer, text string, then func(chat.Message, error)) {
-	w.sent = append(w.sent, peer+": "+text)
+func (w *fakeWork) Send(d chat.Draft, then func(chat.Message, error)) {
+	w.sent = append(w.sent, d.To+": "+d.Text)
+	w.drafts = append(w.drafts, d)
 	w.sends = append(w.sends, then)
+}
+
+// asked notes what has no answer but an error.
+func (w *fakeWork) asked(then func(error), format string, args ...any) {
+	w.calls = append(w.calls, fmt.Sprintf(format, args...))
+	w.answers = append(w.answers, then)
+}
+
+func (w *fakeWork) Edit(id int64, text string, then func(error)) {
+	w.asked(then, "edit %d %s", id, text)
+}
+func (w *fakeWork) Delete(id int64, then func(error))      { w.asked(then, "delete %d", id) }
+func (w *fakeWork) Acknowledge(id int64, then func(error)) { w.asked(then, "acknowledge %d", id) }
+func (w *fakeWork) Trust(peer string, action chat.TrustAction, then func(error)) {
+	w.asked(then, "%s %s", action, peer)
+}
+func (w *fakeWork) Typing(peer string, active bool) {
+	w.calls = append(w.calls, fmt.Sprint("typing ", peer, " ", active))
+}
+func (w *fakeWork) Safety(peer string, then func(chat.Safety, error)) {
+	w.calls = append(w.calls, "safety "+peer)
+	w.safety = then
 }
 
 func (w *fakeWork) Retry(id int64, then func(error)) {
@@ -57,6 +84,7 @@ type fakeView struct {
 	header               ui.Header
 	rows                 []ui.Row
 	empty, notice, entry string
+	buttons              [2]string
 	sendable, closed     bool
 	calls                []string
 }
@@ -65,7 +93,7 @@ func (v *fakeView) Present()              { v.calls = append(v.calls, "present")
 func (v *fakeView) Close()                { v.closed = true }
 func (v *fakeView) SetHeader(h ui.Header) { v.header = h }
 func (v *fakeView) SetEmpty(text string)  { v.empty = text }
-func (v *fakeView) SetNotice(text string) { v.notice = text }
+func (v *fakeView) SetNotice(n ui.Notice) { v.notice, v.buttons = n.Text, n.Buttons }
 func (v *fakeView) SetSendable(s bool)    { v.sendable = s }
 func (v *fakeView) SetRows(rows []ui.Row) {
 	v.rows = slices.Clone(rows)
@@ -206,10 +234,10 @@ func TestAFailedMessageCanBeSentAgain(t *testing.T) {
 	failed.Problem = "Ann's computer refused it."
 	work.history[0]([]chat.Message{failed}, nil)
 	row := v.rows[1]
-	if row.Retry != "Send again" || row.Problem != failed.Problem || !strings.Contains(row.Name, failed.Problem) {
+	if row.Action != "Send again" || row.Problem != failed.Problem || !strings.Contains(row.Name, failed.Problem) {
 		t.Fatalf("the failed row is %+v", row)
 	}
-	c.Retry(1)
+	c.Act(1)
 	if !slices.Equal(work.retried, []int64{1}) {
 		t.Fatalf("retried %v", work.retried)
 	}
@@ -218,7 +246,7 @@ func TestAFailedMessageCanBeSentAgain(t *testing.T) {
 		t.Errorf("notice %q, want %q", v.notice, want)
 	}
 	c.Event(told(chat.EventState, own(1, "hello", chat.Sending)))
-	if v.rows[1].Retry != "" || v.rows[1].Problem != "" {
+	if v.rows[1].Action != "" || v.rows[1].Problem != "" {
 		t.Errorf("a message that is being sent still offers %+v", v.rows[1])
 	}
 }

@@ -32,8 +32,7 @@ func (c *Conversation) refresh() {
 		c.shown.notice = notice
 		c.view.SetNotice(notice)
 	}
-	sendable := strings.TrimSpace(c.draft) != "" && !c.world.Ended
-	if sendable != c.shown.sendable {
+	if sendable := c.sendable(); sendable != c.shown.sendable {
 		c.shown.sendable = sendable
 		c.view.SetSendable(sendable)
 	}
@@ -90,11 +89,28 @@ func presence(w *World, person chat.Person, t func(string, ...any) string) (text
 		return t("PopupOffline"), false
 	case person.Stale || w.Status.Connection != chat.Online:
 		return t("PopupStale"), false
-	case person.Verified:
-		return t("PopupOnlineVerified"), true
-	default:
-		return t("PopupOnlineUnverified"), true
+	case person.Typing:
+		return t("PopupTyping"), true
 	}
+	words := []string{t("PopupOnline"), t("PopupUnverified")}
+	switch person.Presence {
+	case chat.Away:
+		words[0] = t("PopupAway")
+	case chat.Busy:
+		words[0] = t("PopupBusy")
+	}
+	switch {
+	case person.Verified:
+		words[1] = t("PopupVerified")
+	case person.Secure:
+		words[1] = t("PopupEncrypted")
+	}
+	for _, more := range []string{person.StatusText, person.Display, person.Department} {
+		if more != "" {
+			words = append(words, more)
+		}
+	}
+	return strings.Join(words, " · "), true
 }
 
 // waits says that a message written now would not leave at once.
@@ -105,7 +121,7 @@ func (c *Conversation) waits() bool {
 	if c.world.Status.Connection != chat.Online {
 		return true
 	}
-	if c.peer == chat.Everyone {
+	if strings.HasPrefix(c.peer, ",") {
 		return false
 	}
 	person, _ := c.world.Person(c.peer)
@@ -113,12 +129,60 @@ func (c *Conversation) waits() bool {
 }
 
 // notice is the most important sentence at the moment, or none.
-func (c *Conversation) notice() string {
+func (c *Conversation) notice() ui.Notice {
+	person, _ := c.world.Person(c.peer)
+	buttons := func(ids ...string) (labels [2]string) {
+		for i, id := range ids {
+			labels[i] = c.p.T(id)
+		}
+		return labels
+	}
 	switch {
 	case c.world.Ended:
-		return c.p.T("PopupNoticeEnded")
+		return ui.Notice{Text: c.p.T("PopupNoticeEnded")}
+	case c.comparing != nil:
+		return ui.Notice{
+			Text:    c.p.T("PopupCompare", "Name", c.name(), "Number", lined(c.comparing.Number)),
+			Buttons: buttons("PopupSame", "PopupCloseCompare"),
+		}
 	case c.trouble != "":
-		return c.trouble
+		return ui.Notice{Text: c.trouble}
+	case person.Trust == chat.TrustChanged:
+		return ui.Notice{Text: c.p.T("PopupTrustChanged", "Name", c.name()), Buttons: buttons("PopupAccept", "PopupMenuCompare")}
+	case person.Trust == chat.TrustLost:
+		return ui.Notice{Text: c.p.T("PopupTrustLost", "Name", c.name()), Buttons: buttons("PopupAcceptClassic")}
+	case c.editing != 0:
+		return ui.Notice{Text: c.p.T("PopupEditing")}
+	case c.replying != 0:
+		m, _ := c.message(c.replying)
+		return ui.Notice{Text: c.p.T("PopupReplying", "Quote", brief(m.Text))}
+	}
+	return ui.Notice{Text: c.state()}
+}
+
+// lined is a safety number in three lines, as it is compared.
+func lined(number string) string {
+	groups := strings.Fields(number)
+	var lines []string
+	for line := range slices.Chunk(groups, 4) {
+		lines = append(lines, strings.Join(line, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// brief is the beginning of a text, on one line.
+func brief(text string) string {
+	const most = 60
+	line := []rune(strings.Join(strings.Fields(text), " "))
+	if len(line) > most {
+		return string(line[:most]) + "…"
+	}
+	return string(line)
+}
+
+// state is what there is to know about a message that would be sent now.
+func (c *Conversation) state() string {
+	switch {
 	case !c.world.Known:
 		return ""
 	case c.world.Status.Connection == chat.Connecting:
@@ -156,42 +220,72 @@ func (c *Conversation) rows() []ui.Row {
 
 // row returns one message as a row.
 func (c *Conversation) row(m chat.Message, at time.Time, waits bool) ui.Row {
-	row := ui.Row{ID: m.ID, Kind: ui.RowOwn, Text: m.Text, Time: at.Format("15:04")}
+	row := ui.Row{ID: m.ID, Kind: ui.RowOwn, Text: m.Text, Quote: m.Quote, Time: at.Format("15:04"), Menu: labels(c.menu(m))}
 	author := c.p.T("PopupYou")
-	switch m.State {
-	case chat.Received:
-		row.Kind = ui.RowOther
-		author = m.Sender
-		if c.peer == chat.Everyone {
+	if m.State == chat.Received {
+		row.Kind, author = ui.RowOther, m.Sender
+		if strings.HasPrefix(c.peer, ",") {
 			row.Author = m.Sender
 		}
-		if m.Doubtful {
-			row.State = c.p.T("PopupDoubtful")
-		}
-	case chat.Sending:
-		row.State = c.p.T("PopupStateSending")
-		if waits {
-			row.State = c.p.T("PopupStateWaiting")
-		}
-	case chat.Sent:
-		row.State = c.p.T("PopupStateSent")
-	case chat.Failed:
-		row.State = c.p.T("PopupStateFailed")
-		row.Retry = c.p.T("PopupRetry")
+	}
+	if m.Deleted {
+		row.Text, row.Quote = c.p.T("PopupTakenBack"), ""
+	}
+	row.State = strings.Join(c.marks(m, waits), " · ")
+	switch {
+	case m.State == chat.Failed:
+		row.Action = c.p.T("PopupRetry")
 		row.Problem = m.Problem
 		if row.Problem == "" {
 			row.Problem = c.p.T("PopupFailedUnknown")
 		}
+	case m.State == chat.Received && m.Urgent && !m.Acknowledged && !m.Deleted:
+		row.Action = c.p.T("PopupAcknowledge")
 	}
 	if row.State == "" {
-		row.Name = c.p.T("PopupRowName", "Author", author, "Time", row.Time, "Text", m.Text)
+		row.Name = c.p.T("PopupRowName", "Author", author, "Time", row.Time, "Text", row.Text)
 	} else {
-		row.Name = c.p.T("PopupRowNameState", "Author", author, "Time", row.Time, "Text", m.Text, "State", row.State)
+		row.Name = c.p.T("PopupRowNameState", "Author", author, "Time", row.Time, "Text", row.Text, "State", row.State)
 	}
 	if row.Problem != "" {
 		row.Name += " " + row.Problem
 	}
 	return row
+}
+
+// marks are what is said of a message beside its time.
+func (c *Conversation) marks(m chat.Message, waits bool) (all []string) {
+	mark := func(holds bool, id string) {
+		if holds {
+			all = append(all, c.p.T(id))
+		}
+	}
+	mark(m.Urgent, "PopupUrgent")
+	mark(m.Edited && !m.Deleted, "PopupEdited")
+	mark(m.Doubtful, "PopupDoubtful")
+	if m.Audience != "" {
+		all = append(all, m.Audience)
+	}
+	switch waits = waits || m.Waiting; {
+	case m.State == chat.Sending && waits:
+		mark(true, "PopupStateWaiting")
+	case m.State == chat.Sending:
+		mark(true, "PopupStateSending")
+	case m.State == chat.Failed:
+		mark(true, "PopupStateFailed")
+	case m.Progress != nil && m.Progress.Read > 0:
+		all = append(all, c.p.T("PopupReadOf", "Read", m.Progress.Read, "Total", m.Progress.Total))
+	case m.Progress != nil:
+		all = append(all, c.p.T("PopupDeliveredOf", "Delivered", m.Progress.Delivered, "Total", m.Progress.Total))
+	case m.State == chat.Sent:
+		mark(true, "PopupStateSent")
+	case m.State == chat.Delivered:
+		mark(true, "PopupStateDelivered")
+	case m.State == chat.Read:
+		mark(true, "PopupStateRead")
+	}
+	mark(m.Acknowledged, "PopupAcknowledged")
+	return all
 }
 
 // day names a day as people do.

@@ -132,7 +132,10 @@ type Row struct {
 	Kind RowKind
 	// Author is shown above Text. It is empty where it is clear who wrote.
 	Author string
-	Text   string
+	// Quote is the beginning of what it answers, shown above Text; empty if it
+	// answers nothing.
+	Quote string
+	Text  string
 	// Time is the time of day.
 	Time string
 	// State is how far an own message has come, in a word or two, shown
@@ -141,11 +144,21 @@ type Row struct {
 	// Problem is a sentence, shown below in the colour of errors; empty if
 	// there is none.
 	Problem string
-	// Retry labels the button that sends the message again; there is no
-	// button if it is empty.
-	Retry string
+	// Action labels the button below the row, such as "Send again"; there is
+	// none if it is empty.
+	Action string
+	// Menu is what the row's context menu offers besides the toolkit's own
+	// entries: labels with a "\n" between two of them.
+	Menu string
 	// Name is what a screen reader says for the row.
 	Name string
+}
+
+// Notice is a sentence between rows and entry, with up to two buttons; those
+// without a label aren't there. Without a text nothing is shown.
+type Notice struct {
+	Text    string
+	Buttons [2]string
 }
 
 // Conversation is the window of one conversation: header, rows, a notice,
@@ -163,8 +176,8 @@ type Conversation interface {
 	// SetEmpty sets the text shown in the place of the rows while there are
 	// none.
 	SetEmpty(text string)
-	// SetNotice shows a sentence between rows and entry; empty hides it.
-	SetNotice(text string)
+	// SetNotice shows a notice in the place of the one before it.
+	SetNotice(notice Notice)
 	// SetEntry replaces the text of the entry field.
 	SetEntry(text string)
 	// SetSendable enables or disables the Send button.
@@ -176,8 +189,12 @@ type ConversationHandler interface {
 	Handler
 	// Send is a click on the Send button.
 	Send()
-	// Retry is a click on a row's Retry button.
-	Retry(id int64)
+	// Act is a click on a row's button.
+	Act(id int64)
+	// Choose is an entry of a row's context menu, by its place in Row.Menu.
+	Choose(id int64, entry int)
+	// Answer is a click on a button of the notice.
+	Answer(button int)
 }
 
 // FindSpec is what doesn't change in a Find window.

@@ -96,7 +96,7 @@ func TestWineStartFails(t *testing.T) {
 // wine draws the taskbar and the menu without windows that could be looked for.
 func clickInMenu(w *bed.Wine) {
 	const (
-		menuX, menuY = 990, 545 // within the menu, free of text
+		menuX, menuY = 980, 570 // within the menu, free of text
 		markX, markY = 906, 579 // the black mark before the name
 	)
 	w.Await("the menu has the person", 20*time.Second, func() bool {

@@ -13,11 +13,13 @@ type conversation struct {
 	window
 	handler ui.ConversationHandler
 
-	name, presence, messages, empty, notice, retry, send, hint hwnd
+	name, presence, messages, empty, notice, action, send, hint hwnd
+	answers                                                     [2]hwnd // the notice's buttons
 
-	rows       []ui.Row
-	noticeText string
-	retryID    int64 // the first failed message; its button is shown if not 0
+	rows     []ui.Row
+	starts   []int32 // where each row begins in the text
+	shown    ui.Notice
+	actionID int64 // the first row with a button, which is shown if not 0
 }
 
 // NewConversation implements ui.Toolkit.
@@ -33,7 +35,10 @@ func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.Conversat
 	c.messages = with.add(t.rich, "", esMultiline|esReadOnly|esAutoV|wsScroll|wsTab, 0, c.fonts.body)
 	c.empty = with.label("", ssCenter, c.fonts.body)
 	c.notice = with.label("", 0, c.fonts.small)
-	c.retry = with.add("BUTTON", "", wsTab, 0, c.fonts.body)
+	for i := range c.answers {
+		c.answers[i] = with.add("BUTTON", "", wsTab, 0, c.fonts.body)
+	}
+	c.action = with.add("BUTTON", "", wsTab, 0, c.fonts.body)
 	with.field(spec.EntryName, spec.Placeholder, esMultiline|esWantReturn|esAutoV)
 	c.send = with.add("BUTTON", mnemonicFree(spec.Send), wsTab, 0, c.fonts.body)
 	c.hint = with.label(spec.Hint, ssEndEllipsis, c.fonts.small)
@@ -41,7 +46,9 @@ func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.Conversat
 		c.Close()
 		return nil, &problem{t.p.T("PopupNoToolkit"), with.err}
 	}
-	c.buttons[c.retry], c.buttons[c.send] = true, true
+	for _, button := range []hwnd{c.action, c.send, c.answers[0], c.answers[1]} {
+		c.buttons[button] = true
+	}
 	c.colors[c.presence], c.colors[c.hint], c.colors[c.empty] = colorDim, colorDim, colorDim
 	c.colors[c.notice] = colorNotice
 	enableWindow.Call(c.send, 0)
@@ -59,10 +66,14 @@ func (c *conversation) command(control, _ uintptr) {
 	switch control {
 	case c.send:
 		c.handler.Send()
-	case c.retry:
-		if c.retryID != 0 {
-			c.handler.Retry(c.retryID)
+	case c.action:
+		if c.actionID != 0 {
+			c.handler.Act(c.actionID)
 		}
+	case c.answers[0]:
+		c.handler.Answer(0)
+	case c.answers[1]:
+		c.handler.Answer(1)
 	default:
 		return
 	}
@@ -99,15 +110,28 @@ func (c *conversation) layout() {
 	push := body + c.scale(14)
 	move(c.send, width-side-button, bottom+entry-push, button, push)
 
-	show(c.retry, c.retryID != 0)
-	if c.retryID != 0 {
-		wide, _ := c.measure(c.fonts.body, textOf(c.retry), 0)
+	show(c.action, c.actionID != 0)
+	if c.actionID != 0 {
+		wide, _ := c.measure(c.fonts.body, textOf(c.action), 0)
 		bottom -= push + c.scale(6)
-		move(c.retry, width-side-wide-c.scale(28), bottom, wide+c.scale(28), push)
+		move(c.action, width-side-wide-c.scale(28), bottom, wide+c.scale(28), push)
 	}
-	show(c.notice, c.noticeText != "")
-	if c.noticeText != "" {
-		_, need := c.measure(c.fonts.small, c.noticeText, inner)
+	if c.shown.Buttons != [2]string{} {
+		bottom -= push + c.scale(6)
+	}
+	right := width - side
+	for i := len(c.answers) - 1; i >= 0; i-- {
+		show(c.answers[i], c.shown.Buttons[i] != "")
+		if c.shown.Buttons[i] != "" {
+			wide, _ := c.measure(c.fonts.body, c.shown.Buttons[i], 0)
+			right -= wide + c.scale(28)
+			move(c.answers[i], right, bottom, wide+c.scale(28), push)
+			right -= space
+		}
+	}
+	show(c.notice, c.shown.Text != "")
+	if c.shown.Text != "" {
+		_, need := c.measure(c.fonts.small, c.shown.Text, inner)
 		bottom -= need + c.scale(6)
 		move(c.notice, side, bottom, inner, need)
 	}
@@ -151,12 +175,16 @@ func (c *conversation) SetEmpty(text string) {
 }
 
 // SetNotice implements ui.Conversation.
-func (c *conversation) SetNotice(text string) {
-	if !c.closed {
-		c.noticeText = text
-		setText(c.notice, text)
-		c.layout()
+func (c *conversation) SetNotice(notice ui.Notice) {
+	if c.closed {
+		return
 	}
+	c.shown = notice
+	setText(c.notice, toWindows(notice.Text))
+	for i, text := range notice.Buttons {
+		setText(c.answers[i], mnemonicFree(text))
+	}
+	c.layout()
 }
 
 // SetEntry implements ui.Conversation.

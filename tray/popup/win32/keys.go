@@ -19,7 +19,7 @@ var findKeys = map[uintptr]ui.Key{
 // it is done with. A key that an input method takes arrives as VK_PROCESSKEY
 // and is none of ours.
 func (t *Toolkit) key(m *message) bool {
-	if m.message != wmKeyDown && m.message != wmChar {
+	if m.message != wmKeyDown && m.message != wmChar && m.message != wmRightUp {
 		return false
 	}
 	const root = 2
@@ -29,6 +29,20 @@ func (t *Toolkit) key(m *message) bool {
 		return false
 	}
 	w := v.base()
+	if c, ok := v.(*conversation); ok && m.window == c.messages {
+		// The control has no context menu of its own.
+		switch {
+		case m.message == wmRightUp:
+			c.contextMenu(m.at.x, m.at.y)
+			return true
+		case m.message == wmKeyDown && m.wparam == vkApps:
+			c.contextMenu(-1, -1)
+			return true
+		}
+	}
+	if m.message == wmRightUp {
+		return false
+	}
 	if m.message == wmChar {
 		// What is typed while something else has the focus goes to the entry.
 		if m.window != w.entry && m.wparam > ' ' && m.wparam != 0x7f {

@@ -60,6 +60,12 @@ var (
 	getScrollInfo      = user32.NewProc("GetScrollInfo")
 	fillRect           = user32.NewProc("FillRect")
 	getSysColor        = user32.NewProc("GetSysColor")
+	screenToClient     = user32.NewProc("ScreenToClient")
+	clientToScreen     = user32.NewProc("ClientToScreen")
+	createPopupMenu    = user32.NewProc("CreatePopupMenu")
+	destroyMenu        = user32.NewProc("DestroyMenu")
+	appendMenu         = user32.NewProc("AppendMenuW")
+	trackPopupMenu     = user32.NewProc("TrackPopupMenu")
 	getSysColorBrush   = user32.NewProc("GetSysColorBrush")
 	hideCaret          = user32.NewProc("HideCaret")
 	showCaret          = user32.NewProc("ShowCaret")
@@ -180,6 +186,8 @@ const (
 	wmMeasureItem     = 0x002C
 	wmSetFont         = 0x0030
 	wmKeyDown         = 0x0100
+	wmRightUp         = 0x0205
+	vkApps            = 0x5D
 	wmChar            = 0x0102
 	wmStartCompose    = 0x010D
 	wmEndCompose      = 0x010E

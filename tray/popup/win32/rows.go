@@ -76,7 +76,7 @@ func (c *conversation) AppendRow(r ui.Row) {
 	}
 	end := c.atEnd() || r.Kind == ui.RowOwn
 	c.rows = append(c.rows, r)
-	if len(c.rows) == 1 || r.Retry != "" {
+	if len(c.rows) == 1 || r.Action != "" {
 		c.rewrite(end)
 		return
 	}
@@ -100,14 +100,15 @@ func (c *conversation) UpdateRow(r ui.Row) {
 func (c *conversation) rewrite(end bool) {
 	c.quietly(end, func() {
 		setText(c.messages, "")
+		c.starts = c.starts[:0]
 		for _, r := range c.rows {
 			c.write(r)
 		}
 	})
-	c.retryID = 0
-	if i := slices.IndexFunc(c.rows, func(r ui.Row) bool { return r.Retry != "" }); i >= 0 {
-		c.retryID = c.rows[i].ID
-		setText(c.retry, mnemonicFree(c.rows[i].Retry))
+	c.actionID = 0
+	if i := slices.IndexFunc(c.rows, func(r ui.Row) bool { return r.Action != "" }); i >= 0 {
+		c.actionID = c.rows[i].ID
+		setText(c.action, mnemonicFree(c.rows[i].Action))
 	}
 	c.layout()
 	if end {
@@ -159,6 +160,7 @@ func (c *conversation) atEnd() bool {
 // write adds a row at the end.
 func (c *conversation) write(r ui.Row) {
 	const left, right, center = 1, 2, 3
+	c.starts = append(c.starts, c.length())
 	black, _, _ := getSysColor.Call(colorWindowText)
 	body, small := c.height(c.fonts.body), c.height(c.fonts.small)
 	switch {
@@ -177,6 +179,10 @@ func (c *conversation) write(r ui.Row) {
 	}
 	if r.Author != "" {
 		c.run(r.Author+"\r", small, colorBlue, true)
+		c.paragraph(align, 60, 0, 0)
+	}
+	if r.Quote != "" {
+		c.run("❝ "+r.Quote+"\r", small, colorDim, false)
 		c.paragraph(align, 60, 0, 0)
 	}
 	for line := range strings.SplitSeq(r.Text, "\n") {

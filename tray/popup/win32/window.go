@@ -223,7 +223,8 @@ func (w *window) childFonts(v view) map[hwnd]handle {
 	case *conversation:
 		all[v.name], all[v.presence], all[v.hint] = w.fonts.name, w.fonts.small, w.fonts.small
 		all[v.empty], all[v.notice] = w.fonts.body, w.fonts.small
-		all[v.send], all[v.retry] = w.fonts.body, w.fonts.body
+		all[v.send], all[v.action] = w.fonts.body, w.fonts.body
+		all[v.answers[0]], all[v.answers[1]] = w.fonts.body, w.fonts.body
 	case *find:
 		all[v.list], all[v.hint], all[v.empty] = w.fonts.body, w.fonts.small, w.fonts.body
 		_, tall := w.measure(w.fonts.body, "Ag", 0)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -134,6 +135,33 @@ func (e *engine) Retry(_ context.Context, id int64) error {
 	}
 	e.events <- chat.Event{Type: chat.EventState, Message: &sent}
 	e.note(line{Call: "retry", ID: id})
+	return nil
+}
+
+func (e *engine) Edit(_ context.Context, id int64, text string) error {
+	e.note(line{Call: "edit", ID: id, Text: text})
+	return nil
+}
+
+func (e *engine) Delete(_ context.Context, id int64) error {
+	e.note(line{Call: "delete", ID: id})
+	return nil
+}
+
+func (e *engine) Acknowledge(_ context.Context, id int64) error {
+	e.note(line{Call: "acknowledge", ID: id})
+	return nil
+}
+
+func (e *engine) Typing(string, bool) {}
+
+func (e *engine) Safety(_ context.Context, peer string) (chat.Safety, error) {
+	e.note(line{Call: "safety", Peer: peer})
+	return chat.Safety{Peer: peer, Number: strings.Repeat("12345 ", 12)}, nil
+}
+
+func (e *engine) Trust(_ context.Context, peer string, action chat.TrustAction) error {
+	e.note(line{Call: string(action), Peer: peer})
 	return nil
 }
 
