@@ -124,25 +124,43 @@ func newReader(in io.Reader, deadline func(time.Time) error) *reader {
 // next returns the next frame and its size, after checking it with check. It
 // waits forever for a frame's beginning and frameWithin for its rest.
 func (r *reader) next(check func(*wire.ToPeer) error) (f *wire.ToPeer, size int, err error) {
-	header, err := r.in.Peek(headerSize)
-	if err != nil {
-		if errors.Is(err, io.EOF) && len(header) > 0 {
-			err = io.ErrUnexpectedEOF
-		}
+	if _, err := r.in.Peek(1); err != nil {
 		return nil, 0, err
 	}
-	size = headerSize + int(min(binary.BigEndian.Uint32(header), wire.MaxToPeer))
-	if r.in.Buffered() < size {
+	if !r.whole() {
 		if err := r.deadline(time.Now().Add(frameWithin)); err != nil {
 			return nil, 0, err
 		}
 		defer r.deadline(time.Time{}) //nolint:errcheck // a stream that is gone fails the next read
 	}
+	header, err := r.in.Peek(headerSize)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, 0, err
+	}
+	size = frameSize(header)
 	f = new(wire.ToPeer)
 	if err := wire.Read(r.in, wire.MaxToPeer, f); err != nil {
 		return nil, 0, err
 	}
 	return f, size, check(f)
+}
+
+// whole says that all of the next frame is there.
+func (r *reader) whole() bool {
+	n := r.in.Buffered()
+	if n < headerSize {
+		return false
+	}
+	header, _ := r.in.Peek(headerSize) // they are there
+	return n >= frameSize(header)
+}
+
+// frameSize is how long a frame is at most that begins with header.
+func frameSize(header []byte) int {
+	return headerSize + int(min(binary.BigEndian.Uint32(header), wire.MaxToPeer))
 }
 
 // lower says who of two devices dials first, and whose connection stays.

@@ -330,3 +330,38 @@ func TestLongestItem(t *testing.T) {
 		}
 	})
 }
+
+// Bytes that trickle in keep no connection open: neither those of a hello nor
+// those of a later frame.
+func TestTrickle(t *testing.T) {
+	trickle := func(stream *quic.Stream, frame []byte) {
+		for i := range frame {
+			if _, err := stream.Write(frame[i : i+1]); err != nil {
+				return
+			}
+			pauseFor(time.Second)
+		}
+	}
+	inBed(t, time.Millisecond, func(b *bed) {
+		low, high := b.pair()
+		eve := b.intrude("Eve", "10.0.0.66")
+		defer eve.close()
+		conn, stream, err := eve.dial(high)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var trickling sync.WaitGroup
+		trickling.Go(func() { trickle(stream, hello("Eve")) })
+		if why, after := closed(conn); why != codeSilent || after > helloWithin+time.Second {
+			t.Errorf("a slow hello: %q after %v", why, after)
+		}
+		conn, slow := eve.enter(high, "Eve")
+		trickling.Go(func() { trickle(slow, itemFrame(strings.Repeat("slow", 100))) })
+		if why, after := closed(conn); why != codeStuck || after > frameWithin+time.Second {
+			t.Errorf("a slow frame: %q after %v", why, after)
+		}
+		trickling.Wait()
+		low.say(high, "meanwhile")
+		high.has("meanwhile")
+	})
+}
