@@ -8,6 +8,7 @@
 //	device.go    the goroutine that owns everything about one other device
 //	machine.go   its decisions, as a pure state machine
 //	liveness.go  which of them follow from what was heard, and when
+//	reach.go     which of them make new connections
 //	backoff.go   how long a device is left alone that takes nothing
 //	dial.go      connections that this device makes
 //	link.go      one connection: the hello, what arrives and what leaves

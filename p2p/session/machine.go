@@ -38,10 +38,6 @@ const (
 	tickEvery = 500 * time.Millisecond
 )
 
-// rounds is when all addresses are dialled, from the first time on. Earlier
-// attempts go on meanwhile.
-var rounds = [...]time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second, 6 * time.Second, 8 * time.Second}
-
 // outgoing is an item on its way.
 type outgoing struct {
 	id    [idSize]byte
@@ -368,94 +364,6 @@ func (m *machine) forget(why code) {
 	m.fail(p2p.ErrNotConnected)
 	m.wanted = time.Time{}
 	m.stopDialling()
-}
-
-// introduced is the other device's wish for a session.
-func (m *machine) introduced(now time.Time) {
-	switch {
-	case m.current == nil && m.dialling && m.lower:
-		m.first, m.round = now, 0 // it is there now
-	case m.current == nil:
-		m.wanted = now.Add(giveUp)
-	case now.Sub(m.current.ready) >= freshFor:
-		m.measure(now)
-		m.test(m.current, now) // it has no session, so this may be none
-	}
-}
-
-// rejected is a connection that the other device didn't want.
-func (m *machine) rejected(why code, now time.Time) {
-	switch {
-	case why.final():
-		m.backoff.fail(now)
-		m.wanted = time.Time{}
-		m.stopDialling()
-		if m.current == nil {
-			m.fail(p2p.ErrUnreachable)
-		}
-	case why == codeStranger && m.dialling && !m.introduce.IsZero():
-		m.introduce = now
-	}
-}
-
-// dial keeps connections being made while there is a reason to.
-func (m *machine) dial(now time.Time) {
-	if !m.wanted.IsZero() && (m.current != nil || !now.Before(m.wanted)) {
-		m.wanted = time.Time{}
-	}
-	if m.current == nil && m.waiting() && !now.Before(m.pending.Add(stuckAfter)) {
-		m.fail(p2p.ErrUnreachable) // every connection ends before anything is taken
-	}
-	if m.current == nil && (m.waiting() || !m.wanted.IsZero()) || m.suspect(now) {
-		m.startDialling(now)
-	}
-	if !m.dialling {
-		return
-	}
-	if m.current == nil && !m.waiting() && m.wanted.IsZero() {
-		m.stopDialling()
-		return
-	}
-	if !now.Before(m.since.Add(giveUp)) {
-		m.wanted = time.Time{}
-		m.stopDialling()
-		m.fail(p2p.ErrUnreachable)
-		for len(m.links) > 0 {
-			m.drop(m.links[0], codeReplaced, now)
-		}
-		return
-	}
-	if !m.introduce.IsZero() && !now.Before(m.introduce) {
-		m.introduce = time.Time{}
-		m.act(actIntroduce{})
-	}
-	for m.round < len(rounds) && !now.Before(m.first.Add(rounds[m.round])) {
-		m.round++
-		m.act(actDial{})
-	}
-}
-
-// startDialling begins to make a connection, unless the device is left alone:
-// the lower ID at once.
-func (m *machine) startDialling(now time.Time) {
-	if m.dialling || m.backoff.resting(now) {
-		return
-	}
-	m.dialling, m.since, m.round = true, now, 0
-	m.first, m.introduce = now, now.Add(secondDialler)
-	if !m.lower {
-		m.first, m.introduce = now.Add(secondDialler), now
-	}
-	if !m.wanted.IsZero() && !m.waiting() { // it was the other one who asked
-		m.introduce = time.Time{}
-	}
-}
-
-func (m *machine) stopDialling() {
-	if m.dialling {
-		m.dialling = false
-		m.act(actStopDial{})
-	}
 }
 
 // wake is when the next evTick is due; zero is never.
