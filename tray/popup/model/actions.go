@@ -45,9 +45,10 @@ func (c *Conversation) leave() bool {
 		c.comparing = nil
 	case c.editing != 0:
 		c.editing = 0
-		c.view.SetEntry("")
-	case c.replying != 0:
-		c.replying = 0
+		c.view.SetEntry(c.kept)
+		c.kept = ""
+	case c.replying != 0 || c.urgent:
+		c.replying, c.urgent = 0, false
 	default:
 		return false
 	}
@@ -67,15 +68,33 @@ func (c *Conversation) menu(m chat.Message) (entries []entry) {
 	if m.Deleted || c.world.Ended {
 		return nil
 	}
-	add("PopupMenuReply", func() { c.replying, c.editing = m.ID, 0 })
+	write := func() { // a message, not a change of one
+		if c.comparing != nil || c.editing != 0 {
+			c.leave()
+		}
+	}
+	add("PopupMenuReply", func() {
+		write()
+		c.replying = m.ID
+	})
 	if m.Secure && m.State != chat.Received {
 		add("PopupMenuEdit", func() {
-			c.editing, c.replying = m.ID, 0
+			if c.editing == 0 {
+				c.kept = c.draft
+			}
+			c.editing, c.replying, c.urgent = m.ID, 0, false
 			c.view.SetEntry(m.Text)
 		})
 		add("PopupMenuDelete", func() { c.work.Delete(m.ID, c.settled("PopupDeleteFailed")) })
 	}
-	if person, known := c.world.Person(c.peer); known && person.Secure {
+	person, known := c.world.Person(c.peer)
+	if person.Secure || strings.HasPrefix(c.peer, ",") {
+		add("PopupMenuUrgent", func() {
+			write()
+			c.urgent = !c.urgent
+		})
+	}
+	if known && person.Secure {
 		add("PopupMenuCompare", c.compare)
 	}
 	return entries
@@ -148,21 +167,29 @@ func (c *Conversation) Answer(button int) {
 	if c.closed {
 		return
 	}
-	decide := func(action chat.TrustAction) {
+	failed := c.settled("PopupTrustFailed")
+	decide := func(action chat.TrustAction, then func(error)) {
 		c.trouble = ""
-		c.work.Trust(c.peer, action, c.settled("PopupTrustFailed"))
+		c.work.Trust(c.peer, action, then)
 	}
 	switch person, _ := c.world.Person(c.peer); {
 	case c.comparing != nil:
 		if c.comparing = nil; button == 0 {
 			// Whoever has compared the number has seen the devices, too.
-			if person.Trust.Blocked() {
-				decide(chat.TrustAccept)
+			if !person.Trust.Blocked() {
+				decide(chat.TrustVerify, failed)
+				break
 			}
-			decide(chat.TrustVerify)
+			decide(chat.TrustAccept, func(err error) {
+				if err != nil || c.closed {
+					failed(err)
+					return
+				}
+				decide(chat.TrustVerify, failed)
+			})
 		}
 	case person.Trust.Blocked() && button == 0:
-		decide(chat.TrustAccept)
+		decide(chat.TrustAccept, failed)
 	case person.Trust == chat.TrustChanged:
 		c.compare()
 	}

@@ -136,6 +136,46 @@ func TestTrustBlocks(t *testing.T) {
 	}
 }
 
+// Whoever is blocked and finds the number the same is accepted, and only once
+// that is stored, verified.
+func TestCompareBlocked(t *testing.T) {
+	c, _, work := open(t, "Ann", world(t, changed))
+	c.Answer(1)
+	work.safety(chat.Safety{Number: "1"}, nil)
+	c.Answer(0)
+	if want := []string{"safety Ann", "accept Ann"}; !slices.Equal(work.calls, want) {
+		t.Fatalf("got %q", work.calls)
+	}
+	work.answers[0](nil)
+	if want := []string{"safety Ann", "accept Ann", "verify Ann"}; !slices.Equal(work.calls, want) {
+		t.Errorf("got %q", work.calls)
+	}
+}
+
+// The next message is urgent if the person says so, and only that.
+func TestUrgent(t *testing.T) {
+	c, v, work := open(t, "Ann", world(t, secure))
+	c.Event(chat.Event{Type: chat.EventMessage, Message: &chat.Message{ID: 1, Peer: "Ann", Sender: "Ann", State: chat.Received, At: noon, Text: "hi"}})
+	urgent := slices.Index(strings.Split(v.rows[1].Menu, "\n"), "Urgent message")
+	c.Choose(1, urgent)
+	if !c.Key(ui.KeyEscape) || v.closed || v.notice != "" {
+		t.Errorf("Esc does not end it: %q", v.notice)
+	}
+	c.Choose(1, 0)
+	c.Choose(1, urgent)
+	if !strings.Contains(v.notice, "“hi”") || !strings.Contains(v.notice, "is urgent") {
+		t.Errorf("notice %q", v.notice)
+	}
+	for range 2 {
+		v.typeText("come")
+		c.Send()
+	}
+	want := []chat.Draft{{To: "Ann", Text: "come", ReplyTo: 1, Urgent: true}, {To: "Ann", Text: "come"}}
+	if !slices.Equal(work.drafts, want) {
+		t.Errorf("got %+v", work.drafts)
+	}
+}
+
 // Who compares and finds the number the same has verified the person.
 func TestCompare(t *testing.T) {
 	c, v, work := open(t, "Ann", world(t, secure))
@@ -163,7 +203,7 @@ func TestReplyEditAndDelete(t *testing.T) {
 	} {
 		c.Event(chat.Event{Type: chat.EventMessage, Message: &m})
 	}
-	if v.rows[1].Menu != "Reply\nCompare safety number…" || v.rows[2].Menu != "Reply\nEdit\nTake back\nCompare safety number…" || v.rows[1].Quote != "food" {
+	if v.rows[1].Menu != "Reply\nUrgent message\nCompare safety number…" || v.rows[2].Menu != "Reply\nEdit\nTake back\nUrgent message\nCompare safety number…" || v.rows[1].Quote != "food" {
 		t.Fatalf("rows %+v", v.rows)
 	}
 	c.Choose(1, 0)
@@ -178,17 +218,21 @@ func TestReplyEditAndDelete(t *testing.T) {
 	if v.notice != "" {
 		t.Errorf("notice %q", v.notice)
 	}
+	v.typeText("a draft")
 	c.Choose(2, 1)
 	if v.entry != "at noon?" || !strings.HasPrefix(v.notice, "You are changing a message.") {
 		t.Errorf("entry %q, notice %q", v.entry, v.notice)
 	}
 	c.Key(ui.KeyEscape)
-	if v.closed || v.entry != "" || v.notice != "" {
+	if v.closed || v.entry != "a draft" || v.notice != "" {
 		t.Errorf("after Esc: closed %v, entry %q, notice %q", v.closed, v.entry, v.notice)
 	}
 	c.Choose(2, 1)
 	v.typeText("at one?")
 	c.Send()
+	if v.entry != "a draft" {
+		t.Errorf("the draft is %q after the change", v.entry)
+	}
 	c.Choose(2, 2)
 	if want := []string{"edit 2 at one?", "delete 2"}; !slices.Equal(decisions(work), want) || len(work.drafts) != 1 {
 		t.Errorf("got %q, %+v", work.calls, work.drafts)

@@ -43,6 +43,10 @@ type Conversation struct {
 	// editing is the message whose text is being changed, and replying the one
 	// that is being answered; 0 for none.
 	editing, replying int64
+	// urgent says that the next message asks for an acknowledgement.
+	urgent bool
+	// kept is the draft that stood in the entry before a message was edited.
+	kept string
 	// comparing is what is shown to be compared; nil while nothing is.
 	comparing *chat.Safety
 	// typed is when the other side was last told that the person writes; zero
@@ -173,11 +177,12 @@ func (c *Conversation) Send() {
 	if !c.sendable() || c.closed {
 		return
 	}
-	edited, draft := c.editing, chat.Draft{To: c.peer, Text: text, ReplyTo: c.replying}
-	c.trouble, c.editing, c.replying = "", 0, 0
+	edited, draft := c.editing, chat.Draft{To: c.peer, Text: text, ReplyTo: c.replying, Urgent: c.urgent}
+	c.trouble, c.editing, c.replying, c.urgent = "", 0, 0, false
 	c.typed = time.Time{} // the message says that it is over
-	c.view.SetEntry("")
-	c.draft = ""
+	c.draft = c.kept
+	c.view.SetEntry(c.kept)
+	c.kept = ""
 	if edited != 0 {
 		c.work.Edit(edited, text, c.settled("PopupEditFailed"))
 	} else {

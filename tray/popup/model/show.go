@@ -153,9 +153,16 @@ func (c *Conversation) notice() ui.Notice {
 		return ui.Notice{Text: c.p.T("PopupTrustLost", "Name", c.name()), Buttons: buttons("PopupAcceptClassic")}
 	case c.editing != 0:
 		return ui.Notice{Text: c.p.T("PopupEditing")}
-	case c.replying != 0:
-		m, _ := c.message(c.replying)
-		return ui.Notice{Text: c.p.T("PopupReplying", "Quote", brief(m.Text))}
+	}
+	var lines []string
+	if m, ok := c.message(c.replying); ok {
+		lines = append(lines, c.p.T("PopupReplying", "Quote", brief(m.Text)))
+	}
+	if c.urgent {
+		lines = append(lines, c.p.T("PopupUrgentDraft"))
+	}
+	if lines != nil {
+		return ui.Notice{Text: strings.Join(lines, "\n")}
 	}
 	return ui.Notice{Text: c.state()}
 }
