@@ -136,14 +136,32 @@ func (e *childEngine) Send(_ context.Context, d chat.Draft, _ bool) (chat.Messag
 	return m, nil
 }
 
-func (e *childEngine) Edit(context.Context, int64, string) error { return nil }
-func (e *childEngine) Delete(context.Context, int64) error       { return nil }
-func (e *childEngine) Acknowledge(context.Context, int64) error  { return nil }
-func (e *childEngine) Typing(string, bool)                       {}
-func (e *childEngine) Safety(context.Context, string) (chat.Safety, error) {
-	return chat.Safety{}, nil
+func (e *childEngine) Edit(_ context.Context, id int64, text string) error {
+	e.report(report{Call: "edit", ID: id, Text: text})
+	return nil
 }
-func (e *childEngine) Trust(context.Context, string, chat.TrustAction) error { return nil }
+
+func (e *childEngine) Delete(_ context.Context, id int64) error {
+	e.report(report{Call: "delete", ID: id})
+	return nil
+}
+
+func (e *childEngine) Acknowledge(_ context.Context, id int64) error {
+	e.report(report{Call: "acknowledge", ID: id})
+	return nil
+}
+
+func (e *childEngine) Typing(string, bool) {}
+
+func (e *childEngine) Safety(_ context.Context, peer string) (chat.Safety, error) {
+	e.report(report{Call: "safety", Peer: peer})
+	return chat.Safety{Peer: peer, Number: "63142 89245 32560 09860 20761 71439 83133 43094 84700 26066 15326 50584"}, nil
+}
+
+func (e *childEngine) Trust(_ context.Context, peer string, action chat.TrustAction) error {
+	e.report(report{Call: string(action), Peer: peer})
+	return nil
+}
 
 func (e *childEngine) Retry(_ context.Context, id int64) error {
 	e.report(report{Call: "retry", ID: id})

@@ -115,7 +115,10 @@ func (c *conversation) newNotice() ptr {
 	for i := range c.buttons {
 		c.buttons[i] = class(buttonNew(""), "earshot-retry")
 		wFocusOnClick(c.buttons[i], 0)
-		c.onPlain(c.buttons[i], "clicked", func() { c.handler.Answer(i) })
+		c.onPlain(c.buttons[i], "clicked", func() {
+			c.handler.Answer(i)
+			c.write()
+		})
 		boxPackStart(line, c.buttons[i], 0, 0, 0)
 	}
 	boxPackStart(c.notice, line, 0, 0, 0)
@@ -168,11 +171,16 @@ func (c *conversation) newCompose(spec ui.ConversationSpec) ptr {
 	c.onPlain(c.buffer, "changed", c.edited)
 	c.onPlain(c.send, "clicked", func() {
 		c.handler.Send()
-		if !c.closed {
-			wGrabFocus(c.view)
-		}
+		c.write()
 	})
 	return line
+}
+
+// write puts the keyboard into the entry.
+func (c *conversation) write() {
+	if !c.closed {
+		wGrabFocus(c.view)
+	}
 }
 
 func (c *conversation) edited() {

@@ -174,7 +174,10 @@ func (c *conversation) offerMenu(r *row, text ptr, shown ui.Row) {
 			item := itemNew(entry)
 			wShow(item)
 			menuAppend(menu, item)
-			connect(item, "activate", func(ptr) { c.handler.Choose(shown.ID, i) }, callbacks().plain)
+			connect(item, "activate", func(ptr) {
+				c.handler.Choose(shown.ID, i)
+				c.write()
+			}, callbacks().plain)
 		}
 	}, callbacks().with)
 }
