@@ -51,7 +51,7 @@ func TestTrustAndMenu(t *testing.T) {
 	p.order(order{Event: &chat.Event{Type: chat.EventPerson, Person: &ann}})
 
 	at := d.Geometry(window).Min // below the frame, by as much as its title takes
-	noticed := func() bool { // its ground is orange, that of the messages white
+	noticed := func() bool {     // its ground is orange, that of the messages white
 		_, _, blue, _ := d.Screen().At(at.X+6, at.Y+408).RGBA()
 		return blue < 0xe8e8
 	}
