@@ -66,4 +66,18 @@ func TestWinePopup(t *testing.T) {
 	w.Do("key", "Return")
 	w.Await("Enter opened the conversation", 10*time.Second, shown(found))
 	w.Shot("wine-find-opened")
+	w.Do("key", "Escape")
+
+	// Somebody's device has changed: the numbers are compared, which
+	// accepts it and then verifies the person.
+	w.Start(demo, bed.Path(calls), "Zoë")
+	w.Await("the conversation with Zoë is shown", 20*time.Second, shown("^Zoë – Earshot$"))
+	w.Shot("wine-trust")
+	w.Do("key", "shift+Tab", "Return")
+	w.Await("the number was asked for", 5*time.Second, saw(`"call":"safety"`))
+	w.Shot("wine-compare")
+	w.Do("key", "shift+Tab", "shift+Tab", "Return")
+	w.Await("the device was accepted", 5*time.Second, saw(`"call":"accept"`))
+	w.Await("Zoë was verified", 5*time.Second, saw(`"call":"verify"`))
+	w.Shot("wine-verified")
 }

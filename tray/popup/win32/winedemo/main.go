@@ -68,7 +68,7 @@ func newEngine(file io.Writer) *engine {
 	e.events <- chat.Event{Type: chat.EventSnapshot, Status: &status, Roster: []chat.Person{
 		{Name: "王小明", Online: true, Unread: 2},
 		{Name: "Tom & Jerry", Online: true},
-		{Name: "Zoë"},
+		{Name: "Zoë", Online: true, Secure: true, Trust: chat.TrustChanged},
 	}}
 	at := time.Now().Add(-26 * time.Hour)
 	say := func(sender, text string, state chat.State, problem string) {
@@ -84,6 +84,9 @@ func newEngine(file io.Writer) *engine {
 	e.history[2].Unread = true
 	say("me", "{\\rtf1 \\b this is text, not a document}", chat.Sent, "")
 	say("me", "收到,谢谢", chat.Failed, "王小明's computer did not take the message.")
+	e.history = append(e.history, chat.Message{
+		ID: 6, Peer: "Zoë", Sender: "me", Text: "Lunch", At: at, State: chat.Read, Secure: true,
+	})
 	return e
 }
 
@@ -162,6 +165,13 @@ func (e *engine) Safety(_ context.Context, peer string) (chat.Safety, error) {
 
 func (e *engine) Trust(_ context.Context, peer string, action chat.TrustAction) error {
 	e.note(line{Call: string(action), Peer: peer})
+	trust := chat.TrustPinned
+	if action == chat.TrustVerify {
+		trust = chat.TrustVerified
+	}
+	e.events <- chat.Event{Type: chat.EventPerson, Person: &chat.Person{
+		Name: peer, Online: true, Secure: true, Trust: trust, Verified: trust == chat.TrustVerified,
+	}}
 	return nil
 }
 
