@@ -68,8 +68,8 @@ func TestWinePopup(t *testing.T) {
 	w.Shot("wine-find-opened")
 	w.Do("key", "Escape")
 
-	// Somebody's device has changed: the numbers are compared, which
-	// accepts it and then verifies the person.
+	// Somebody's device has changed: the numbers are compared, and then a
+	// message is changed by its menu.
 	w.Start(demo, bed.Path(calls), "Zoë")
 	w.Await("the conversation with Zoë is shown", 20*time.Second, shown("^Zoë – Earshot$"))
 	w.Shot("wine-trust")
@@ -79,5 +79,10 @@ func TestWinePopup(t *testing.T) {
 	w.Do("key", "shift+Tab", "shift+Tab", "Return")
 	w.Await("the device was accepted", 5*time.Second, saw(`"call":"accept"`))
 	w.Await("Zoë was verified", 5*time.Second, saw(`"call":"verify"`))
-	w.Shot("wine-verified")
+	w.Do("key", "shift+Tab", "ctrl+End", "Menu")
+	w.Shot("wine-message-menu")
+	w.Do("key", "Down", "Down", "Return")
+	w.Do("type", "--delay", "30", " at noon")
+	w.Do("key", "Return")
+	w.Await("the message was changed", 5*time.Second, saw(`{"call":"edit","text":"Lunch at noon","id":6}`))
 }
