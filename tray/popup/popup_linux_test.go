@@ -186,6 +186,9 @@ func TestLooks(t *testing.T) {
 		{ID: 2, Peer: chat.Everyone, Sender: "Bob", Text: "On my way", At: now, State: chat.Received},
 		{ID: 3, Peer: chat.Everyone, Sender: "me", Text: "Me too 🎂", At: now, State: chat.Sent},
 	}
+	trust := secureSample()
+	trust.Language = "zh-Hans"
+	trust.History[7].Unread = true
 	lost := sample()
 	lost.Status.Connection = chat.Offline
 	find := sample()
@@ -198,6 +201,7 @@ func TestLooks(t *testing.T) {
 		"long":     {long, "Ann – Earshot"},
 		"chinese":  {chinese, "王小明 – Earshot"},
 		"everyone": {everyone, "Everyone – Earshot"},
+		"trust":    {trust, "Ann – Earshot"},
 		"lost":     {lost, "Ann – Earshot"},
 		"people":   {find, "Find people – Earshot"},
 		"nobody":   {nobody, "Find people – Earshot"},

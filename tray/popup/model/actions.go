@@ -56,6 +56,16 @@ func (c *Conversation) leave() bool {
 	return true
 }
 
+// edit puts a text into the entry that is to be a message's new one. The draft
+// comes back afterwards.
+func (c *Conversation) edit(id int64, text string) {
+	if c.editing == 0 {
+		c.kept = c.draft
+	}
+	c.editing, c.replying, c.urgent = id, 0, false
+	c.view.SetEntry(text)
+}
+
 // entry is one of a row's context menu.
 type entry struct {
 	label string
@@ -78,13 +88,7 @@ func (c *Conversation) menu(m chat.Message) (entries []entry) {
 		c.replying = m.ID
 	})
 	if m.Secure && m.State != chat.Received {
-		add("PopupMenuEdit", func() {
-			if c.editing == 0 {
-				c.kept = c.draft
-			}
-			c.editing, c.replying, c.urgent = m.ID, 0, false
-			c.view.SetEntry(m.Text)
-		})
+		add("PopupMenuEdit", func() { c.edit(m.ID, m.Text) })
 		add("PopupMenuDelete", func() { c.work.Delete(m.ID, c.settled("PopupDeleteFailed")) })
 	}
 	person, known := c.world.Person(c.peer)

@@ -241,6 +241,15 @@ func TestReplyEditAndDelete(t *testing.T) {
 	if v.notice != "The message was not taken back. It is too late." {
 		t.Errorf("notice %q", v.notice)
 	}
+	// A change that failed is there to be tried again, and so is the draft.
+	work.answers[0](errors.New("The disk is full."))
+	if v.notice != "The message was not changed. The disk is full." || v.entry != "at one?" {
+		t.Errorf("notice %q, entry %q", v.notice, v.entry)
+	}
+	c.Key(ui.KeyEscape)
+	if v.entry != "a draft" {
+		t.Errorf("the draft is %q after a change that failed", v.entry)
+	}
 	c.Choose(2, 99) // a menu of another moment
 	c.Choose(77, 0)
 }

@@ -184,7 +184,12 @@ func (c *Conversation) Send() {
 	c.view.SetEntry(c.kept)
 	c.kept = ""
 	if edited != 0 {
-		c.work.Edit(edited, text, c.settled("PopupEditFailed"))
+		c.work.Edit(edited, text, func(err error) {
+			if err != nil && !c.closed && c.editing == 0 { // the new text must not be lost
+				c.edit(edited, text)
+			}
+			c.settled("PopupEditFailed")(err)
+		})
 	} else {
 		c.work.Send(draft, func(m chat.Message, err error) {
 			// A failure is Work's to hand on by Restore: this window may be gone.

@@ -100,6 +100,7 @@ func presence(w *World, person chat.Person, t func(string, ...any) string) (text
 		words[0] = t("PopupBusy")
 	}
 	switch {
+	case person.Trust.Blocked(): // whoever it is
 	case person.Verified:
 		words[1] = t("PopupVerified")
 	case person.Secure:
