@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"golang.org/x/time/rate"
@@ -53,18 +54,20 @@ func BenchmarkTalkRoundTrip(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Cleanup(server.Close)
+		var answering sync.WaitGroup
+		b.Cleanup(answering.Wait) // once bo has ended
 		ann, annEvents := loopbackPeer(b, server.Address(), "Ann")
 		bo, boEvents := loopbackPeer(b, server.Address(), "Bo")
 		person := awaitPerson(annEvents, "Bo")
 		back := p2p.Person{Name: "Ann", Addr: ann.machine.self}
-		go func() {
+		answering.Go(func() {
 			for e := range boEvents {
 				if _, talk := e.(p2p.Received); !talk {
 					continue
 				}
 				_ = sendText(b.Context(), bo, back, "Fine")
 			}
-		}()
+		})
 		for b.Loop() {
 			if err := sendText(b.Context(), ann, person, "How are you?"); err != nil {
 				b.Fatal(err)
@@ -88,6 +91,7 @@ func loopbackPeer(b *testing.B, server netip.AddrPort, name string) (*Transport,
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer close(events)
 		_ = t.Run(ctx, func(e p2p.Event) {
 			switch e.(type) {
 			case p2p.Connected:

@@ -112,16 +112,13 @@ func New(cfg Config) (*Server, error) {
 		connsAt: make(map[netip.Addr]int),
 		checks:  make(map[uint64]chan struct{}),
 	}
-	if err := s.metrics.all.Register(cfg.Metrics); err != nil {
-		return nil, err
-	}
-	return s, nil
+	s.fan = newFan(s)
+	return s, s.metrics.all.Register(cfg.Metrics)
 }
 
 // Run serves until ctx ends. Then it logs everyone out, closes its sockets and
 // returns nil, within five seconds. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
-	s.fan = newFan(s)
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var loops, tails sync.WaitGroup

@@ -105,6 +105,9 @@ func fanout(b *testing.B, n, changes int, change func(until func(uint64)), c *cr
 	var half, most time.Duration
 	before := cpu(b)
 	for b.Loop() {
+		b.StopTimer()
+		<-time.After(time.Duration(n) * roundCost) // so that nobody was written to just now
+		b.StartTimer()
 		change(func(sequence uint64) {
 			c.do("until %d", sequence)
 			start = time.Now()
