@@ -8,6 +8,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"earshot/protocol/hostnet/localhttp"
 )
 
 // Backend does what an administrator asks for. Names are spelled in any way
@@ -90,21 +92,16 @@ type Restored struct {
 	Link  string `json:"link"` // with the restored key's fingerprint
 }
 
-// Error is an error of the coordinator, which travels through the API as it is.
-type Error struct {
-	Code string `json:"code"`
-	Text string `json:"error"` // reads behind a program's name and a colon
-}
-
-// Error implements error.
-func (e *Error) Error() string { return e.Text }
+// Error is an error of the backend, which travels as it is. Its text reads
+// behind a program's name and a colon.
+type Error = localhttp.Error
 
 // Codes tell a program what kind of error a text is about.
 const (
-	CodeBadRequest = "bad_request"
+	CodeBadRequest = localhttp.CodeBadRequest
 	CodeUnknown    = "unknown"
 	CodeRefused    = "refused"
-	CodeFailed     = "failed"
+	CodeFailed     = localhttp.CodeFailed
 )
 
 // problem is an error whose text is for the administrator.

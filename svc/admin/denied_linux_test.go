@@ -39,7 +39,7 @@ func TestNotAllowed(t *testing.T) {
 		conn.Close()
 		t.Fatal("it is let in")
 	}
-	if err := lost(t.Context(), unreachable{err}); !errors.Is(err, ErrNotAllowed) {
+	if err := lost(unreachable{err}); !errors.Is(err, ErrNotAllowed) {
 		t.Errorf("it gives %v", err)
 	}
 }

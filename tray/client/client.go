@@ -351,7 +351,7 @@ func act(f func()) input {
 func (e *Engine) ending() error { return e.sentence(localapi.CodeEnded, "EngineEnding") }
 
 func (e *Engine) sentence(code, id string, args ...any) error {
-	return &localapi.Error{Code: code, Sentence: e.p.T(id, args...)}
+	return &localapi.Error{Code: code, Text: e.p.T(id, args...)}
 }
 
 // end tells everyone that nothing more comes.

@@ -62,7 +62,7 @@ func TestSendAndItsErrors(t *testing.T) {
 	}
 	for to, text := range map[string]string{"Nobody": "x", "": "x", "me": "x", "Bo": " \n"} {
 		_, err := r.Send(t.Context(), chat.Draft{To: to, Text: text}, true)
-		if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.HasSuffix(refused.Sentence, ".") {
+		if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.HasSuffix(refused.Text, ".") {
 			t.Errorf("to %q: %v", to, err)
 		}
 	}

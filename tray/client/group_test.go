@@ -249,7 +249,7 @@ func TestWhatBecomesOfAMessage(t *testing.T) {
 			"acknowledged nothing urgent": ann.engine.Acknowledge(t.Context(), ann.arrived(bo.name, "coming").ID),
 			"made it too long":            bo.engine.Edit(t.Context(), answer.ID, strings.Repeat("x", p2p.MaxText+1)),
 		} {
-			if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.HasSuffix(refused.Sentence, ".") {
+			if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.HasSuffix(refused.Text, ".") {
 				t.Errorf("somebody %s: %v", what, err)
 			}
 		}
@@ -290,7 +290,7 @@ func TestSecureTextsHaveALimit(t *testing.T) {
 		ann, others := w.crowd(1)
 		for _, to := range []string{others[0].name, chat.Everyone} {
 			_, err := ann.engine.Send(t.Context(), chat.Draft{To: to, Text: strings.Repeat("x", p2p.MaxText+1)}, true)
-			if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.Contains(refused.Sentence, "64") {
+			if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.Contains(refused.Text, "64") {
 				t.Errorf("%v", err)
 			}
 		}

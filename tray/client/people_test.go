@@ -165,7 +165,7 @@ func TestDevicesComeAndGo(t *testing.T) {
 		ids := []string{id, "nonsense", phone.key.Public().String()}
 		for _, id := range ids {
 			err := phone.engine.RemoveDevice(t.Context(), id)
-			if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.HasSuffix(refused.Sentence, ".") {
+			if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.HasSuffix(refused.Text, ".") {
 				t.Errorf("removing %q: %v", id, err)
 			}
 		}

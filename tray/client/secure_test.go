@@ -231,7 +231,7 @@ func TestOwnStatus(t *testing.T) {
 	}
 	r.AutoAway(true)
 	for what, own := range map[string]chat.OwnStatus{"long": {Text: strings.Repeat("x", 101)}, "unknown": {Presence: "asleep"}} {
-		if refused, ok := errors.AsType[*localapi.Error](r.SetStatus(t.Context(), own)); !ok || !strings.HasSuffix(refused.Sentence, ".") {
+		if refused, ok := errors.AsType[*localapi.Error](r.SetStatus(t.Context(), own)); !ok || !strings.HasSuffix(refused.Text, ".") {
 			t.Errorf("a status that is %s: %v", what, refused)
 		}
 	}
@@ -291,7 +291,7 @@ func TestWhatClassicCantDo(t *testing.T) {
 		"verify": r.Trust(t.Context(), "Bo", chat.TrustVerify), "verify nobody": r.Trust(t.Context(), "Nobody", chat.TrustVerify),
 		"remove": r.RemoveDevice(t.Context(), identity.NewKey().Public().String()),
 	} {
-		if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.HasSuffix(refused.Sentence, ".") {
+		if refused, ok := errors.AsType[*localapi.Error](err); !ok || !strings.HasSuffix(refused.Text, ".") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

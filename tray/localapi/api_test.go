@@ -46,7 +46,7 @@ func (e *engine) History(_ context.Context, peer string, before int64, limit int
 }
 func (e *engine) Send(_ context.Context, d chat.Draft, wait bool) (chat.Message, error) {
 	if d.To == "nobody" {
-		return chat.Message{}, &localapi.Error{Code: localapi.CodeUnknownPerson, Sentence: "没有这个人。"}
+		return chat.Message{}, &localapi.Error{Code: localapi.CodeUnknownPerson, Text: "没有这个人。"}
 	}
 	return chat.Message{ID: 7, Peer: d.To, Text: d.Text, State: chat.Sending, ReplyTo: d.ReplyTo, Urgent: d.Urgent, Unread: wait}, nil
 }
@@ -114,7 +114,7 @@ func TestCallsPassThrough(t *testing.T) {
 		t.Errorf("send %+v, %v", m, err)
 	}
 	_, err = c.Send(ctx, chat.Draft{To: "nobody", Text: "x"}, false)
-	if refused, ok := errors.AsType[*localapi.Error](err); !ok || refused.Code != localapi.CodeUnknownPerson || refused.Sentence != "没有这个人。" {
+	if refused, ok := errors.AsType[*localapi.Error](err); !ok || refused.Code != localapi.CodeUnknownPerson || refused.Text != "没有这个人。" {
 		t.Errorf("send to nobody: %v", err)
 	}
 	if err := c.Retry(ctx, 3); err == nil || err.Error() != "plain error" {

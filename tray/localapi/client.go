@@ -2,19 +2,18 @@ package localapi
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 
+	"earshot/protocol/hostnet/localhttp"
 	"earshot/tray/chat"
 )
 
@@ -22,7 +21,7 @@ import (
 // answered, ErrNotRunning where nobody did, and ErrLost where the answer broke
 // off.
 type Client struct {
-	http *http.Client
+	http *localhttp.Client
 }
 
 var _ Engine = (*Client)(nil)
@@ -30,18 +29,13 @@ var _ Engine = (*Client)(nil)
 // Dial returns a client of the engine at a profile's socket. It opens nothing
 // yet.
 func Dial(socket string) *Client {
-	transport := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			conn, err := dial(ctx, socket)
-			if err != nil {
-				return nil, notRunning{err}
-			}
-			return conn, nil
-		},
-		MaxIdleConns:           4,
-		MaxResponseHeaderBytes: maxHeader,
-	}
-	return &Client{http: &http.Client{Transport: transport}}
+	return &Client{localhttp.NewClient(func(ctx context.Context) (net.Conn, error) {
+		conn, err := dial(ctx, socket)
+		if err != nil {
+			return nil, notRunning{err}
+		}
+		return conn, nil
+	}, lost)}
 }
 
 // notRunning is a failure to open the socket.
@@ -51,7 +45,7 @@ func (e notRunning) Error() string { return e.cause.Error() }
 func (e notRunning) Unwrap() error { return ErrNotRunning }
 
 // Close closes connections that are not in use.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.http.Close() }
 
 // Ask returns the engine's status.
 func (c *Client) Ask(ctx context.Context) (chat.Status, error) {
@@ -125,55 +119,12 @@ func (c *Client) End(ctx context.Context) error {
 func (c *Client) Quit() { _ = c.End(context.Background()) }
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
-	response, err := c.request(ctx, method, path, in)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if out == nil {
-		_, err = io.Copy(io.Discard, response.Body)
-	} else {
-		err = json.NewDecoder(response.Body).Decode(out)
-	}
-	if err != nil {
-		return lost(ctx, err)
-	}
-	return nil
+	return c.http.Do(ctx, method, path, in, out)
 }
 
-func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(b)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://earshot"+path, body)
-	if err != nil {
-		return nil, err
-	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return nil, lost(ctx, err)
-	}
-	if response.StatusCode == http.StatusOK {
-		return response, nil
-	}
-	defer response.Body.Close()
-	refusal := new(Error)
-	if err := json.NewDecoder(response.Body).Decode(refusal); err != nil || refusal.Sentence == "" {
-		return nil, fmt.Errorf("localapi: %s %s: %s", method, path, response.Status)
-	}
-	return nil, refusal
-}
-
-func lost(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, ErrNotRunning):
+// lost is what became of a call that got no answer, or half of one.
+func lost(err error) error {
+	if errors.Is(err, ErrNotRunning) {
 		return ErrNotRunning
 	}
 	return ErrLost
@@ -214,7 +165,7 @@ func (r *remote) Next(ctx context.Context) (chat.Event, error) {
 func (r *remote) next() (chat.Event, error) {
 	if r.body == nil {
 		//nolint:bodyclose // Close does it: the stream lives as long as the subscription
-		response, err := r.client.request(r.ctx, "GET", "/v1/events?role="+url.QueryEscape(string(r.role)), nil)
+		response, err := r.client.http.Request(r.ctx, "GET", "/v1/events?role="+url.QueryEscape(string(r.role)), nil)
 		if err != nil {
 			return chat.Event{}, err
 		}
@@ -224,7 +175,7 @@ func (r *remote) next() (chat.Event, error) {
 	for {
 		line, err := r.lines.ReadString('\n')
 		if err != nil {
-			return chat.Event{}, lost(r.ctx, err)
+			return chat.Event{}, r.client.http.Lost(r.ctx, err)
 		}
 		line = strings.TrimRight(line, "\r\n")
 		if value, ok := strings.CutPrefix(line, "event: "); ok {

@@ -1,21 +1,18 @@
 package localapi
 
+import "earshot/protocol/hostnet/localhttp"
+
 // Codes tell a program what kind of error a sentence is about.
 const (
-	CodeBadRequest    = "bad_request"
+	CodeBadRequest    = localhttp.CodeBadRequest
 	CodeUnknownPerson = "unknown_person"
 	CodeEnded         = "ended"
-	CodeFailed        = "failed"
+	CodeFailed        = localhttp.CodeFailed
 )
 
-// Error is an error of the engine, which travels through the API as it is.
-type Error struct {
-	Code     string `json:"code"`
-	Sentence string `json:"error"`
-}
-
-// Error is a sentence in the person's language.
-func (e *Error) Error() string { return e.Sentence }
+// Error is an error of the engine, which travels through the API as it is. Its
+// text is a sentence in the person's language.
+type Error = localhttp.Error
 
 // sentence is an error whose text is for a person.
 type sentence string

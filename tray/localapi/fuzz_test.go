@@ -125,7 +125,7 @@ func FuzzRequests(f *testing.F) {
 			}
 		case http.StatusBadRequest:
 			var refused Error
-			if err := json.Unmarshal(w.Body.Bytes(), &refused); err != nil || refused.Code != CodeBadRequest || refused.Sentence == "" || len(e.asked) != 0 {
+			if err := json.Unmarshal(w.Body.Bytes(), &refused); err != nil || refused.Code != CodeBadRequest || refused.Text == "" || len(e.asked) != 0 {
 				t.Fatalf("a refusal of %d requests reads %s, %v", len(e.asked), w.Body, err)
 			}
 		default:
@@ -185,7 +185,7 @@ func FuzzEvents(f *testing.F) {
 
 // readEvents reads a stream to its end, which is the error.
 func readEvents(ctx context.Context, stream []byte) (events []chat.Event, err error) {
-	r := &remote{ctx: ctx, body: io.NopCloser(nil), lines: bufio.NewReader(bytes.NewReader(stream))}
+	r := &remote{client: Dial(""), ctx: ctx, body: io.NopCloser(nil), lines: bufio.NewReader(bytes.NewReader(stream))}
 	for {
 		event, err := r.next()
 		if err != nil {

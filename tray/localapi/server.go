@@ -9,52 +9,36 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"time"
 
+	"earshot/protocol/hostnet/localhttp"
 	"earshot/tray/chat"
 )
 
 // Limits of what a request may hold.
 const (
 	maxBody        = 1 << 20
-	maxHeader      = 16 << 10
 	defaultHistory = 50
 )
 
 // Serve answers requests to engine that come in by listener until ctx ends. It
 // closes the listener. End the engine first: event streams then end in order.
 func Serve(ctx context.Context, listener net.Listener, engine Engine) error {
-	server := &http.Server{
-		Handler:           handler(engine),
-		ReadHeaderTimeout: 10 * time.Second,
-		MaxHeaderBytes:    maxHeader,
-		// Streams end with ctx even if the engine goes on.
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	select {
-	case err := <-served:
+	// Streams end with ctx even if the engine goes on.
+	if err := localhttp.Serve(ctx, ctx, listener, handler(engine)); err != nil {
 		return fmt.Errorf("localapi: %w", err)
-	case <-ctx.Done():
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	err := server.Shutdown(last)
-	if err != nil {
-		err = server.Close()
-	}
-	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
-		err = errors.Join(err, e)
-	}
-	return err
+	return nil
 }
 
 func handler(engine Engine) http.Handler {
-	mux := http.NewServeMux()
-	get(mux, "/v1/status", func(*http.Request) (any, error) { return engine.Status(), nil })
-	get(mux, "/v1/roster", func(*http.Request) (any, error) { return list(engine.Roster()), nil })
-	get(mux, "/v1/history", func(r *http.Request) (any, error) {
+	s := &localhttp.Service{
+		Mux: http.NewServeMux(), MaxBody: maxBody,
+		Statuses: map[string]int{CodeUnknownPerson: http.StatusNotFound, CodeEnded: http.StatusServiceUnavailable},
+		Unclear:  func(cause error) string { return "The request is not understood: " + cause.Error() + "." },
+	}
+	s.Get("/v1/status", func(*http.Request) (any, error) { return engine.Status(), nil })
+	s.Get("/v1/roster", func(*http.Request) (any, error) { return list(engine.Roster()), nil })
+	s.Get("/v1/history", func(r *http.Request) (any, error) {
 		before, err1 := number(r, "before", 0)
 		limit, err2 := number(r, "limit", defaultHistory)
 		if err := errors.Join(err1, err2); err != nil {
@@ -63,25 +47,25 @@ func handler(engine Engine) http.Handler {
 		messages, err := engine.History(r.Context(), r.URL.Query().Get("peer"), before, int(min(limit, 1<<20)))
 		return list(messages), err
 	})
-	post(mux, "/v1/messages", func(r *http.Request, in *sendRequest) (any, error) {
+	localhttp.Post(s, "/v1/messages", func(r *http.Request, in *sendRequest) (any, error) {
 		return engine.Send(r.Context(), in.Draft, in.Wait)
 	})
-	post(mux, "/v1/retry", func(r *http.Request, in *idRequest) (any, error) {
+	localhttp.Post(s, "/v1/retry", func(r *http.Request, in *idRequest) (any, error) {
 		return struct{}{}, engine.Retry(r.Context(), in.ID)
 	})
-	post(mux, "/v1/read", func(r *http.Request, in *peerRequest) (any, error) {
+	localhttp.Post(s, "/v1/read", func(r *http.Request, in *peerRequest) (any, error) {
 		return struct{}{}, engine.MarkRead(r.Context(), in.Peer)
 	})
-	post(mux, "/v1/compose", func(r *http.Request, in *peerRequest) (any, error) {
+	localhttp.Post(s, "/v1/compose", func(r *http.Request, in *peerRequest) (any, error) {
 		return struct{}{}, engine.Compose(r.Context(), in.Peer)
 	})
-	handleSecure(mux, engine)
-	post(mux, "/v1/quit", func(*http.Request, *struct{}) (any, error) {
+	handleSecure(s, engine)
+	localhttp.Post(s, "/v1/quit", func(*http.Request, *struct{}) (any, error) {
 		engine.Quit()
 		return struct{}{}, nil
 	})
-	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { stream(w, r, engine) })
-	return mux
+	s.Mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { stream(s, w, r, engine) })
+	return s.Mux
 }
 
 type (
@@ -112,66 +96,22 @@ func number(r *http.Request, name string, otherwise int64) (int64, error) {
 	}
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || n < 0 {
-		return 0, &Error{Code: CodeBadRequest, Sentence: fmt.Sprintf("The parameter %q is not a number.", name)}
+		return 0, &Error{Code: CodeBadRequest, Text: fmt.Sprintf("The parameter %q is not a number.", name)}
 	}
 	return n, nil
-}
-
-func get(mux *http.ServeMux, path string, f func(*http.Request) (any, error)) {
-	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
-		answer, err := f(r)
-		reply(w, answer, err)
-	})
-}
-
-func post[T any](mux *http.ServeMux, path string, f func(*http.Request, *T) (any, error)) {
-	mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
-		in := new(T)
-		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(in); err != nil {
-			reply(w, nil, &Error{Code: CodeBadRequest, Sentence: "The request is not understood: " + err.Error() + "."})
-			return
-		}
-		answer, err := f(r, in)
-		reply(w, answer, err)
-	})
-}
-
-func reply(w http.ResponseWriter, answer any, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	if err != nil {
-		e, ok := errors.AsType[*Error](err)
-		if !ok {
-			e = &Error{Code: CodeFailed, Sentence: err.Error()}
-		}
-		status := http.StatusInternalServerError
-		switch e.Code {
-		case CodeBadRequest:
-			status = http.StatusBadRequest
-		case CodeUnknownPerson:
-			status = http.StatusNotFound
-		case CodeEnded:
-			status = http.StatusServiceUnavailable
-		}
-		w.WriteHeader(status)
-		answer = e
-	}
-	// A client that has hung up has no use for an error.
-	_ = json.NewEncoder(w).Encode(answer)
 }
 
 // endEvent is the SSE name of the last event.
 const endEvent = "end"
 
-func stream(w http.ResponseWriter, r *http.Request, engine Engine) {
+func stream(s *localhttp.Service, w http.ResponseWriter, r *http.Request, engine Engine) {
 	role := Watcher
 	switch r.URL.Query().Get("role") {
 	case "", string(Watcher):
 	case string(Popup):
 		role = Popup
 	default:
-		reply(w, nil, &Error{Code: CodeBadRequest, Sentence: "The role is neither watcher nor popup."})
+		s.Reply(w, nil, &Error{Code: CodeBadRequest, Text: "The role is neither watcher nor popup."})
 		return
 	}
 	sub := engine.Subscribe(role)

@@ -3,6 +3,7 @@ package localapi
 import (
 	"net/http"
 
+	"earshot/protocol/hostnet/localhttp"
 	"earshot/tray/chat"
 )
 
@@ -25,8 +26,8 @@ type (
 )
 
 // handleSecure serves what only the secure protocol has.
-func handleSecure(mux *http.ServeMux, engine Engine) {
-	get(mux, "/v1/recipients", func(r *http.Request) (any, error) {
+func handleSecure(s *localhttp.Service, engine Engine) {
+	s.Get("/v1/recipients", func(r *http.Request) (any, error) {
 		id, err := number(r, "id", 0)
 		if err != nil {
 			return nil, err
@@ -34,36 +35,36 @@ func handleSecure(mux *http.ServeMux, engine Engine) {
 		recipients, err := engine.Recipients(r.Context(), id)
 		return list(recipients), err
 	})
-	post(mux, "/v1/edit", func(r *http.Request, in *editRequest) (any, error) {
+	localhttp.Post(s, "/v1/edit", func(r *http.Request, in *editRequest) (any, error) {
 		return struct{}{}, engine.Edit(r.Context(), in.ID, in.Text)
 	})
-	post(mux, "/v1/delete", func(r *http.Request, in *idRequest) (any, error) {
+	localhttp.Post(s, "/v1/delete", func(r *http.Request, in *idRequest) (any, error) {
 		return struct{}{}, engine.Delete(r.Context(), in.ID)
 	})
-	post(mux, "/v1/acknowledge", func(r *http.Request, in *idRequest) (any, error) {
+	localhttp.Post(s, "/v1/acknowledge", func(r *http.Request, in *idRequest) (any, error) {
 		return struct{}{}, engine.Acknowledge(r.Context(), in.ID)
 	})
-	post(mux, "/v1/typing", func(_ *http.Request, in *typingRequest) (any, error) {
+	localhttp.Post(s, "/v1/typing", func(_ *http.Request, in *typingRequest) (any, error) {
 		engine.Typing(in.Peer, in.Active)
 		return struct{}{}, nil
 	})
-	post(mux, "/v1/presence", func(r *http.Request, in *chat.OwnStatus) (any, error) {
+	localhttp.Post(s, "/v1/presence", func(r *http.Request, in *chat.OwnStatus) (any, error) {
 		return struct{}{}, engine.SetStatus(r.Context(), *in)
 	})
-	get(mux, "/v1/safety", func(r *http.Request) (any, error) {
+	s.Get("/v1/safety", func(r *http.Request) (any, error) {
 		return engine.Safety(r.Context(), r.URL.Query().Get("peer"))
 	})
-	post(mux, "/v1/trust", func(r *http.Request, in *trustRequest) (any, error) {
+	localhttp.Post(s, "/v1/trust", func(r *http.Request, in *trustRequest) (any, error) {
 		return struct{}{}, engine.Trust(r.Context(), in.Peer, in.Action)
 	})
-	get(mux, "/v1/devices", func(r *http.Request) (any, error) {
+	s.Get("/v1/devices", func(r *http.Request) (any, error) {
 		devices, err := engine.Devices(r.Context())
 		return list(devices), err
 	})
-	post(mux, "/v1/devices/join", func(r *http.Request, _ *struct{}) (any, error) {
+	localhttp.Post(s, "/v1/devices/join", func(r *http.Request, _ *struct{}) (any, error) {
 		return engine.OfferJoin(r.Context())
 	})
-	post(mux, "/v1/devices/remove", func(r *http.Request, in *deviceRequest) (any, error) {
+	localhttp.Post(s, "/v1/devices/remove", func(r *http.Request, in *deviceRequest) (any, error) {
 		return struct{}{}, engine.RemoveDevice(r.Context(), in.ID)
 	})
 }
