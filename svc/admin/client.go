@@ -121,6 +121,7 @@ func (s *source) Read(b []byte) (int, error) {
 
 // Restore is Backend.Restore.
 func (c *Client) Restore(ctx context.Context, r io.Reader) (restored Restored, err error) {
+	//nolint:bodyclose // Answer does it
 	response, err := c.http.Request(ctx, "POST", "/v1/restore", r)
 	if err != nil {
 		return restored, err
