@@ -102,19 +102,19 @@ func (d *device) run() {
 
 // step has the machine decide about an event and does what it says.
 func (d *device) step(ev any) {
-	for todo := []any{ev}; len(todo) > 0; todo = todo[1:] {
+	for events := []any{ev}; len(events) > 0; events = events[1:] {
 		now := time.Now()
-		ev := d.prepare(todo[0], now)
+		ev := d.prepare(events[0], now)
 		if ev == nil {
 			continue
 		}
 		for _, a := range d.machine.step(ev, now) {
 			if follow := d.do(a, now); follow != nil {
-				todo = append(todo, follow)
+				events = append(events, follow)
 			}
 		}
 		if _, sent := ev.(evSend); sent && d.machine.current == nil && len(d.addresses(now)) == 0 {
-			todo = append(todo, evUnknown{})
+			events = append(events, evUnknown{})
 		}
 	}
 }
