@@ -94,8 +94,8 @@ func TestKick(t *testing.T) {
 
 		p.say(refused(wire.Refused_CODE_NAME_TAKEN, "Somebody else has the name.", 0))
 		b.lost(time.Second)
+		b.quiet(time.Second)
 		b.client.Kick()
-		b.quiet(0)
 		next[Connecting](b, time.Millisecond)
 	})
 }

@@ -27,7 +27,7 @@ func TestLogin(t *testing.T) {
 		}
 		p.say(welcome(7, false), snapshot(7, 40, true, user(3, "Cy"), user(1, "Ann")))
 		b.quiet(time.Second)
-		if err := b.client.Send(ping); !errors.Is(err, p2p.ErrNotConnected) {
+		if err := b.client.Send(pingFrame); !errors.Is(err, p2p.ErrNotConnected) {
 			t.Errorf("a frame is taken before the roster is whole: %v", err)
 		}
 		p.say(snapshot(7, 40, false, user(2, "Bo")))
@@ -219,11 +219,11 @@ func TestCoordinatorThatNeverReads(t *testing.T) {
 		if d := b.lost(writeTimeout + time.Second); !errors.Is(d.Cause, p2p.ErrNoAnswer) {
 			t.Errorf("%+v", d)
 		}
-		if err := b.client.Send(ping); !errors.Is(err, p2p.ErrNotConnected) {
+		if err := b.client.Send(pingFrame); !errors.Is(err, p2p.ErrNotConnected) {
 			t.Errorf("%v", err)
 		}
 		b.login(7, 40)
-		if err := b.client.Send(ping); err != nil {
+		if err := b.client.Send(pingFrame); err != nil {
 			t.Error(err)
 		}
 	})

@@ -49,7 +49,8 @@ type link struct {
 	failed    error // why write gave up
 	keepalive time.Duration
 	loggedIn  bool
-	urgent    bool          // the coordinator must be heard soon
+	pings     int           // that are not answered yet
+	proveBy   time.Time     // when all of these must be; zero if there is no hurry
 	wake      chan struct{} // has one element while there is something to do
 }
 
@@ -109,8 +110,8 @@ func (l *link) expect() {
 	defer l.mu.Unlock()
 	// A ping is sent once in a keepalive, whatever else is.
 	by := time.Now().Add(l.keepalive + answerTimeout)
-	if l.urgent {
-		by = time.Now().Add(kickTimeout)
+	if !l.proveBy.IsZero() {
+		by = l.proveBy
 	}
 	if !l.loginBy.IsZero() && l.loginBy.Before(by) {
 		by = l.loginBy
@@ -126,7 +127,13 @@ func (l *link) read(frame *wire.ToClient) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
-		l.urgent = false
+		// Only the last answer shows that the connection lived after it had to
+		// show that: another one may have been on its way for an hour.
+		if frame.GetPong() != nil {
+			if l.pings = max(0, l.pings-1); l.pings == 0 {
+				l.proveBy = time.Time{}
+			}
+		}
 		return nil
 	}
 	if l.failed != nil {
@@ -156,17 +163,27 @@ func (l *link) send(frame proto.Message) error {
 	return nil
 }
 
-var ping = &wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: &wire.Ping{}}}
+// ping asks for an answer.
+func (l *link) ping() {
+	if l.send(pingFrame) != nil {
+		return // nothing more leaves
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pings++
+}
+
+var pingFrame = &wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: &wire.Ping{}}}
 
 // prove makes the connection show that it lives. A login has its own time.
 func (l *link) prove() {
 	l.mu.Lock()
 	if l.loggedIn {
-		l.urgent = true
-		_ = l.conn.SetReadDeadline(time.Now().Add(kickTimeout))
+		l.proveBy = time.Now().Add(kickTimeout)
+		_ = l.conn.SetReadDeadline(l.proveBy)
 	}
 	l.mu.Unlock()
-	_ = l.send(ping)
+	l.ping()
 }
 
 // write writes what is in the queue, and pings, until the link is closed.
@@ -180,7 +197,7 @@ func (l *link) write(kick <-chan struct{}) {
 		select {
 		case <-l.wake:
 		case <-tick.C:
-			_ = l.send(ping)
+			l.ping()
 		case <-kick:
 			l.prove()
 		}

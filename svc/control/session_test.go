@@ -402,7 +402,7 @@ func TestFallsBehind(t *testing.T) {
 			}
 			w.roster.Leave(u.ID)
 			if i%1000 == 0 {
-				time.Sleep(time.Microsecond)
+				time.Sleep(time.Millisecond) // many rounds, so that the writer meets a reader who has stopped
 			}
 		}
 		ann.mu.Lock()
