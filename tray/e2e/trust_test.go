@@ -108,7 +108,9 @@ func TestSecondDevice(t *testing.T) {
 	laptop.start(t)
 	eventually(t, "both of Bo's devices are there", func() bool { return len(bo.devices(t)) == 2 })
 
-	// Whoever knew the first device takes the second one without a question.
+	// Whoever knew the first device takes the second one without a question, and
+	// is told of it.
+	ann.wait(t, "the news of the second device", notice("Bo has a new device"))
 	ann.must(t, "send", "Bo", "to both")
 	bo.waitMessage(t, "Ann", "to both")
 	laptop.waitMessage(t, "Ann", "to both")
@@ -133,17 +135,24 @@ func TestSecondDevice(t *testing.T) {
 	third.wait(t, "the refusal", func(e chat.Event) bool { return e.Status != nil && e.Status.Problem != "" })
 	third.kill()
 
+	ann.mark()
 	for _, d := range bo.devices(t) {
 		if !d.This {
 			bo.must(t, "devices", "remove", d.ID)
 		}
 	}
+	ann.wait(t, "the news of the removal", notice("Bo has removed the device"))
 	laptop.wait(t, "its removal", func(e chat.Event) bool { return e.Status != nil && e.Status.Problem != "" })
 	ann.must(t, "send", "Bo", "only to the first")
 	bo.waitMessage(t, "Ann", "only to the first")
 	if slices.ContainsFunc(laptop.history(t, "Ann"), func(m chat.Message) bool { return m.Text == "only to the first" }) {
 		t.Error("a removed device still gets messages")
 	}
+}
+
+// notice is an event that tells a person something once.
+func notice(beginning string) func(chat.Event) bool {
+	return func(e chat.Event) bool { return e.Type == chat.EventNotice && strings.HasPrefix(e.Notice, beginning) }
 }
 
 func (k *client) devices(t *testing.T) []chat.Device {
