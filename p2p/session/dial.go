@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"earshot/protocol/hostnet"
 	"earshot/protocol/identity"
 )
 
@@ -62,7 +63,7 @@ func (d *device) dialAll(now time.Time) bool {
 // attempt makes a connection to one address. The first of a round whose
 // handshake succeeds wins.
 func (d *device) attempt(ctx context.Context, at netip.AddrPort, after time.Duration, name string, won *atomic.Bool) {
-	if !pause(ctx, after) || won.Load() {
+	if !hostnet.Pause(ctx, after) || won.Load() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptWithin)
@@ -91,20 +92,5 @@ func (d *device) attempt(ctx context.Context, at netip.AddrPort, after time.Dura
 	}
 	if !d.e.post(d.key, l) {
 		closeConn(conn, codeShutdown)
-	}
-}
-
-// pause waits, and returns false if ctx ends meanwhile.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -55,7 +55,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, framing wire.Framin
 			return
 		case err != nil:
 			s.cfg.Log.Warn("a list connection could not be accepted", "error", err)
-			Pause(ctx, 50*time.Millisecond)
+			hostnet.Pause(ctx, 50*time.Millisecond)
 			continue
 		}
 		from := hostnet.AddrPort(conn.RemoteAddr()).Addr()

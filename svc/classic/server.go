@@ -224,13 +224,3 @@ func (e *encoded) in(encoding wire.Encoding, m wire.Message) []byte {
 	}
 	return e[encoding]
 }
-
-// Pause waits for d or for the end of ctx.
-func Pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}

@@ -41,7 +41,7 @@ func (s *Server) receive(ctx context.Context) {
 			return
 		case err != nil:
 			s.metrics.drop("read error")
-			Pause(ctx, time.Millisecond)
+			hostnet.Pause(ctx, time.Millisecond)
 			continue
 		}
 		s.metrics.received.Inc()

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"earshot/protocol/hostnet"
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
 	"earshot/svc/roster"
@@ -98,7 +99,7 @@ func TestSlowLoris(t *testing.T) {
 				if _, err := conn.Write(b[i : i+1]); err != nil || ctx.Err() != nil {
 					return
 				}
-				pause(ctx, time.Second)
+				hostnet.Pause(ctx, time.Second)
 			}
 		})
 		return func() { cancel(); writing.Wait() }

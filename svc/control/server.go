@@ -99,7 +99,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case !errors.Is(err, net.ErrClosed):
 			// The process is out of descriptors, or the peer has gone again.
 			s.cfg.Log.Warn("a secure connection could not be accepted", "error", err)
-			pause(ctx, 50*time.Millisecond)
+			hostnet.Pause(ctx, 50*time.Millisecond)
 		}
 	}
 	s.mu.Lock()
@@ -114,16 +114,6 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	s.serving.Wait()
 	return nil
-}
-
-// pause waits for d or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // admit serves a connection, or closes it if its address has or does too much.

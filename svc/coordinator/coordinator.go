@@ -278,7 +278,7 @@ func greet(ctx context.Context, l net.Listener) {
 			return
 		case err != nil:
 			// The process is out of descriptors, or the peer has gone again.
-			classic.Pause(ctx, 50*time.Millisecond)
+			hostnet.Pause(ctx, 50*time.Millisecond)
 			continue
 		}
 		// The socket's buffer takes this whole, so nobody can delay it.
