@@ -135,6 +135,65 @@ func (Encoding) EnumDescriptor() ([]byte, []int) {
 	return file_earshot_proto_rawDescGZIP(), []int{1}
 }
 
+// Nat is how NATs assign ports (RFC 4787, 4.1).
+type Nat int32
+
+const (
+	Nat_NAT_UNSPECIFIED Nat = 0
+	Nat_NAT_NONE        Nat = 1
+	// Endpoint-independent mapping.
+	Nat_NAT_EASY Nat = 2
+	// Another port for every destination.
+	Nat_NAT_HARD Nat = 3
+	// No UDP comes back.
+	Nat_NAT_BLOCKED Nat = 4
+)
+
+// Enum value maps for Nat.
+var (
+	Nat_name = map[int32]string{
+		0: "NAT_UNSPECIFIED",
+		1: "NAT_NONE",
+		2: "NAT_EASY",
+		3: "NAT_HARD",
+		4: "NAT_BLOCKED",
+	}
+	Nat_value = map[string]int32{
+		"NAT_UNSPECIFIED": 0,
+		"NAT_NONE":        1,
+		"NAT_EASY":        2,
+		"NAT_HARD":        3,
+		"NAT_BLOCKED":     4,
+	}
+)
+
+func (x Nat) Enum() *Nat {
+	p := new(Nat)
+	*p = x
+	return p
+}
+
+func (x Nat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Nat) Descriptor() protoreflect.EnumDescriptor {
+	return file_earshot_proto_enumTypes[2].Descriptor()
+}
+
+func (Nat) Type() protoreflect.EnumType {
+	return &file_earshot_proto_enumTypes[2]
+}
+
+func (x Nat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Nat.Descriptor instead.
+func (Nat) EnumDescriptor() ([]byte, []int) {
+	return file_earshot_proto_rawDescGZIP(), []int{2}
+}
+
 type Refused_Code int32
 
 const (
@@ -209,11 +268,11 @@ func (x Refused_Code) String() string {
 }
 
 func (Refused_Code) Descriptor() protoreflect.EnumDescriptor {
-	return file_earshot_proto_enumTypes[2].Descriptor()
+	return file_earshot_proto_enumTypes[3].Descriptor()
 }
 
 func (Refused_Code) Type() protoreflect.EnumType {
-	return &file_earshot_proto_enumTypes[2]
+	return &file_earshot_proto_enumTypes[3]
 }
 
 func (x Refused_Code) Number() protoreflect.EnumNumber {
@@ -261,11 +320,11 @@ func (x Candidate_Kind) String() string {
 }
 
 func (Candidate_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_earshot_proto_enumTypes[3].Descriptor()
+	return file_earshot_proto_enumTypes[4].Descriptor()
 }
 
 func (Candidate_Kind) Type() protoreflect.EnumType {
-	return &file_earshot_proto_enumTypes[3]
+	return &file_earshot_proto_enumTypes[4]
 }
 
 func (x Candidate_Kind) Number() protoreflect.EnumNumber {
@@ -316,11 +375,11 @@ func (x Audience_Kind) String() string {
 }
 
 func (Audience_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_earshot_proto_enumTypes[4].Descriptor()
+	return file_earshot_proto_enumTypes[5].Descriptor()
 }
 
 func (Audience_Kind) Type() protoreflect.EnumType {
-	return &file_earshot_proto_enumTypes[4]
+	return &file_earshot_proto_enumTypes[5]
 }
 
 func (x Audience_Kind) Number() protoreflect.EnumNumber {
@@ -367,11 +426,11 @@ func (x Ack_Result) String() string {
 }
 
 func (Ack_Result) Descriptor() protoreflect.EnumDescriptor {
-	return file_earshot_proto_enumTypes[5].Descriptor()
+	return file_earshot_proto_enumTypes[6].Descriptor()
 }
 
 func (Ack_Result) Type() protoreflect.EnumType {
-	return &file_earshot_proto_enumTypes[5]
+	return &file_earshot_proto_enumTypes[6]
 }
 
 func (x Ack_Result) Number() protoreflect.EnumNumber {
@@ -938,8 +997,16 @@ type Welcome struct {
 	Resumed bool `protobuf:"varint,5,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	// How often the client sends a Ping if it has nothing else to send.
 	KeepaliveSeconds uint32 `protobuf:"varint,6,opt,name=keepalive_seconds,json=keepaliveSeconds,proto3" json:"keepalive_seconds,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The coordinator's UDP ports that answer STUN, at the address at which the
+	// client reached it, and the USERNAME for them.
+	StunPorts []uint32 `protobuf:"varint,7,rep,packed,name=stun_ports,json=stunPorts,proto3" json:"stun_ports,omitempty"`
+	StunToken string   `protobuf:"bytes,8,opt,name=stun_token,json=stunToken,proto3" json:"stun_token,omitempty"`
+	// The TCP port at which a WebSocket leads here; zero for none.
+	WebPort uint32 `protobuf:"varint,9,opt,name=web_port,json=webPort,proto3" json:"web_port,omitempty"`
+	// There is a relay on this port.
+	Relay         bool `protobuf:"varint,10,opt,name=relay,proto3" json:"relay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -1012,6 +1079,34 @@ func (x *Welcome) GetKeepaliveSeconds() uint32 {
 		return x.KeepaliveSeconds
 	}
 	return 0
+}
+
+func (x *Welcome) GetStunPorts() []uint32 {
+	if x != nil {
+		return x.StunPorts
+	}
+	return nil
+}
+
+func (x *Welcome) GetStunToken() string {
+	if x != nil {
+		return x.StunToken
+	}
+	return ""
+}
+
+func (x *Welcome) GetWebPort() uint32 {
+	if x != nil {
+		return x.WebPort
+	}
+	return 0
+}
+
+func (x *Welcome) GetRelay() bool {
+	if x != nil {
+		return x.Relay
+	}
+	return false
 }
 
 // Refused ends a connection for a reason that a person can act on.
@@ -1774,7 +1869,11 @@ type Introduce struct {
 	Device     []byte       `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
 	Candidates []*Candidate `protobuf:"bytes,2,rep,name=candidates,proto3" json:"candidates,omitempty"`
 	// 32 fresh bytes from which both derive the keys of their probes.
-	ProbeKey      []byte `protobuf:"bytes,3,opt,name=probe_key,json=probeKey,proto3" json:"probe_key,omitempty"`
+	ProbeKey []byte `protobuf:"bytes,3,opt,name=probe_key,json=probeKey,proto3" json:"probe_key,omitempty"`
+	// How the NATs on this device's way out behave.
+	Nat Nat `protobuf:"varint,4,opt,name=nat,proto3,enum=earshot.v1.Nat" json:"nat,omitempty"`
+	// It answers an Introduction, whose probe_key it repeats.
+	Answer        bool `protobuf:"varint,5,opt,name=answer,proto3" json:"answer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1830,6 +1929,20 @@ func (x *Introduce) GetProbeKey() []byte {
 	return nil
 }
 
+func (x *Introduce) GetNat() Nat {
+	if x != nil {
+		return x.Nat
+	}
+	return Nat_NAT_UNSPECIFIED
+}
+
+func (x *Introduce) GetAnswer() bool {
+	if x != nil {
+		return x.Answer
+	}
+	return false
+}
+
 // Introduction is a device that wants to talk to this one.
 type Introduction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1838,6 +1951,8 @@ type Introduction struct {
 	Device        []byte       `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
 	Candidates    []*Candidate `protobuf:"bytes,3,rep,name=candidates,proto3" json:"candidates,omitempty"`
 	ProbeKey      []byte       `protobuf:"bytes,4,opt,name=probe_key,json=probeKey,proto3" json:"probe_key,omitempty"`
+	Nat           Nat          `protobuf:"varint,5,opt,name=nat,proto3,enum=earshot.v1.Nat" json:"nat,omitempty"`
+	Answer        bool         `protobuf:"varint,6,opt,name=answer,proto3" json:"answer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1898,6 +2013,20 @@ func (x *Introduction) GetProbeKey() []byte {
 		return x.ProbeKey
 	}
 	return nil
+}
+
+func (x *Introduction) GetNat() Nat {
+	if x != nil {
+		return x.Nat
+	}
+	return Nat_NAT_UNSPECIFIED
+}
+
+func (x *Introduction) GetAnswer() bool {
+	if x != nil {
+		return x.Answer
+	}
+	return false
 }
 
 type Ping struct {
@@ -3021,14 +3150,21 @@ const file_earshot_proto_rawDesc = "" +
 	"\bsequence\x18\v \x01(\x04R\bsequence\x12\x16\n" +
 	"\x06invite\x18\f \x01(\tR\x06invite\x12\x1d\n" +
 	"\n" +
-	"join_proof\x18\r \x01(\fR\tjoinProof\"\xd3\x01\n" +
+	"join_proof\x18\r \x01(\fR\tjoinProof\"\xc2\x02\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\"\n" +
 	"\fcapabilities\x18\x02 \x03(\tR\fcapabilities\x12-\n" +
 	"\aaccount\x18\x03 \x01(\v2\x13.earshot.v1.AccountR\aaccount\x12\x14\n" +
 	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x18\n" +
 	"\aresumed\x18\x05 \x01(\bR\aresumed\x12+\n" +
-	"\x11keepalive_seconds\x18\x06 \x01(\rR\x10keepaliveSeconds\"\xd8\x03\n" +
+	"\x11keepalive_seconds\x18\x06 \x01(\rR\x10keepaliveSeconds\x12\x1d\n" +
+	"\n" +
+	"stun_ports\x18\a \x03(\rR\tstunPorts\x12\x1d\n" +
+	"\n" +
+	"stun_token\x18\b \x01(\tR\tstunToken\x12\x19\n" +
+	"\bweb_port\x18\t \x01(\rR\awebPort\x12\x14\n" +
+	"\x05relay\x18\n" +
+	" \x01(\bR\x05relay\"\xd8\x03\n" +
 	"\aRefused\x12,\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x18.earshot.v1.Refused.CodeR\x04code\x12\x1a\n" +
 	"\bsentence\x18\x02 \x01(\tR\bsentence\x12#\n" +
@@ -3104,20 +3240,24 @@ const file_earshot_proto_rawDesc = "" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12$\n" +
 	"\x03put\x18\x02 \x01(\v2\x10.earshot.v1.UserH\x00R\x03put\x12\x14\n" +
 	"\x04gone\x18\x03 \x01(\x04H\x00R\x04goneB\b\n" +
-	"\x06change\"w\n" +
+	"\x06change\"\xb2\x01\n" +
 	"\tIntroduce\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x125\n" +
 	"\n" +
 	"candidates\x18\x02 \x03(\v2\x15.earshot.v1.CandidateR\n" +
 	"candidates\x12\x1b\n" +
-	"\tprobe_key\x18\x03 \x01(\fR\bprobeKey\"\xa0\x01\n" +
+	"\tprobe_key\x18\x03 \x01(\fR\bprobeKey\x12!\n" +
+	"\x03nat\x18\x04 \x01(\x0e2\x0f.earshot.v1.NatR\x03nat\x12\x16\n" +
+	"\x06answer\x18\x05 \x01(\bR\x06answer\"\xdb\x01\n" +
 	"\fIntroduction\x12$\n" +
 	"\x04user\x18\x01 \x01(\v2\x10.earshot.v1.UserR\x04user\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\fR\x06device\x125\n" +
 	"\n" +
 	"candidates\x18\x03 \x03(\v2\x15.earshot.v1.CandidateR\n" +
 	"candidates\x12\x1b\n" +
-	"\tprobe_key\x18\x04 \x01(\fR\bprobeKey\"\x06\n" +
+	"\tprobe_key\x18\x04 \x01(\fR\bprobeKey\x12!\n" +
+	"\x03nat\x18\x05 \x01(\x0e2\x0f.earshot.v1.NatR\x03nat\x12\x16\n" +
+	"\x06answer\x18\x06 \x01(\bR\x06answer\"\x06\n" +
 	"\x04Ping\"\x06\n" +
 	"\x04Pong\"7\n" +
 	"\tGroupTalk\x12\x16\n" +
@@ -3205,7 +3345,13 @@ const file_earshot_proto_rawDesc = "" +
 	"\x14ENCODING_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ENCODING_UTF16LE\x10\x01\x12\x11\n" +
 	"\rENCODING_UTF8\x10\x02\x12\x14\n" +
-	"\x10ENCODING_GB18030\x10\x03B\x17Z\x15earshot/protocol/wireb\x06proto3"
+	"\x10ENCODING_GB18030\x10\x03*U\n" +
+	"\x03Nat\x12\x13\n" +
+	"\x0fNAT_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bNAT_NONE\x10\x01\x12\f\n" +
+	"\bNAT_EASY\x10\x02\x12\f\n" +
+	"\bNAT_HARD\x10\x03\x12\x0f\n" +
+	"\vNAT_BLOCKED\x10\x04B\x17Z\x15earshot/protocol/wireb\x06proto3"
 
 var (
 	file_earshot_proto_rawDescOnce sync.Once
@@ -3219,108 +3365,111 @@ func file_earshot_proto_rawDescGZIP() []byte {
 	return file_earshot_proto_rawDescData
 }
 
-var file_earshot_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_earshot_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_earshot_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_earshot_proto_goTypes = []any{
 	(Presence)(0),         // 0: earshot.v1.Presence
 	(Encoding)(0),         // 1: earshot.v1.Encoding
-	(Refused_Code)(0),     // 2: earshot.v1.Refused.Code
-	(Candidate_Kind)(0),   // 3: earshot.v1.Candidate.Kind
-	(Audience_Kind)(0),    // 4: earshot.v1.Audience.Kind
-	(Ack_Result)(0),       // 5: earshot.v1.Ack.Result
-	(*ToCoordinator)(nil), // 6: earshot.v1.ToCoordinator
-	(*ToClient)(nil),      // 7: earshot.v1.ToClient
-	(*Hello)(nil),         // 8: earshot.v1.Hello
-	(*Welcome)(nil),       // 9: earshot.v1.Welcome
-	(*Refused)(nil),       // 10: earshot.v1.Refused
-	(*Account)(nil),       // 11: earshot.v1.Account
-	(*Status)(nil),        // 12: earshot.v1.Status
-	(*SetStatus)(nil),     // 13: earshot.v1.SetStatus
-	(*SetCandidates)(nil), // 14: earshot.v1.SetCandidates
-	(*Candidate)(nil),     // 15: earshot.v1.Candidate
-	(*Classic)(nil),       // 16: earshot.v1.Classic
-	(*Device)(nil),        // 17: earshot.v1.Device
-	(*Endorsement)(nil),   // 18: earshot.v1.Endorsement
-	(*User)(nil),          // 19: earshot.v1.User
-	(*Snapshot)(nil),      // 20: earshot.v1.Snapshot
-	(*Delta)(nil),         // 21: earshot.v1.Delta
-	(*Introduce)(nil),     // 22: earshot.v1.Introduce
-	(*Introduction)(nil),  // 23: earshot.v1.Introduction
-	(*Ping)(nil),          // 24: earshot.v1.Ping
-	(*Pong)(nil),          // 25: earshot.v1.Pong
-	(*GroupTalk)(nil),     // 26: earshot.v1.GroupTalk
-	(*RemoveDevice)(nil),  // 27: earshot.v1.RemoveDevice
-	(*JoinRequest)(nil),   // 28: earshot.v1.JoinRequest
-	(*JoinAnswer)(nil),    // 29: earshot.v1.JoinAnswer
-	(*ToPeer)(nil),        // 30: earshot.v1.ToPeer
-	(*PeerHello)(nil),     // 31: earshot.v1.PeerHello
-	(*Item)(nil),          // 32: earshot.v1.Item
-	(*Audience)(nil),      // 33: earshot.v1.Audience
-	(*Text)(nil),          // 34: earshot.v1.Text
-	(*Edit)(nil),          // 35: earshot.v1.Edit
-	(*Delete)(nil),        // 36: earshot.v1.Delete
-	(*Seen)(nil),          // 37: earshot.v1.Seen
-	(*Acknowledge)(nil),   // 38: earshot.v1.Acknowledge
-	(*Ack)(nil),           // 39: earshot.v1.Ack
-	(*Typing)(nil),        // 40: earshot.v1.Typing
+	(Nat)(0),              // 2: earshot.v1.Nat
+	(Refused_Code)(0),     // 3: earshot.v1.Refused.Code
+	(Candidate_Kind)(0),   // 4: earshot.v1.Candidate.Kind
+	(Audience_Kind)(0),    // 5: earshot.v1.Audience.Kind
+	(Ack_Result)(0),       // 6: earshot.v1.Ack.Result
+	(*ToCoordinator)(nil), // 7: earshot.v1.ToCoordinator
+	(*ToClient)(nil),      // 8: earshot.v1.ToClient
+	(*Hello)(nil),         // 9: earshot.v1.Hello
+	(*Welcome)(nil),       // 10: earshot.v1.Welcome
+	(*Refused)(nil),       // 11: earshot.v1.Refused
+	(*Account)(nil),       // 12: earshot.v1.Account
+	(*Status)(nil),        // 13: earshot.v1.Status
+	(*SetStatus)(nil),     // 14: earshot.v1.SetStatus
+	(*SetCandidates)(nil), // 15: earshot.v1.SetCandidates
+	(*Candidate)(nil),     // 16: earshot.v1.Candidate
+	(*Classic)(nil),       // 17: earshot.v1.Classic
+	(*Device)(nil),        // 18: earshot.v1.Device
+	(*Endorsement)(nil),   // 19: earshot.v1.Endorsement
+	(*User)(nil),          // 20: earshot.v1.User
+	(*Snapshot)(nil),      // 21: earshot.v1.Snapshot
+	(*Delta)(nil),         // 22: earshot.v1.Delta
+	(*Introduce)(nil),     // 23: earshot.v1.Introduce
+	(*Introduction)(nil),  // 24: earshot.v1.Introduction
+	(*Ping)(nil),          // 25: earshot.v1.Ping
+	(*Pong)(nil),          // 26: earshot.v1.Pong
+	(*GroupTalk)(nil),     // 27: earshot.v1.GroupTalk
+	(*RemoveDevice)(nil),  // 28: earshot.v1.RemoveDevice
+	(*JoinRequest)(nil),   // 29: earshot.v1.JoinRequest
+	(*JoinAnswer)(nil),    // 30: earshot.v1.JoinAnswer
+	(*ToPeer)(nil),        // 31: earshot.v1.ToPeer
+	(*PeerHello)(nil),     // 32: earshot.v1.PeerHello
+	(*Item)(nil),          // 33: earshot.v1.Item
+	(*Audience)(nil),      // 34: earshot.v1.Audience
+	(*Text)(nil),          // 35: earshot.v1.Text
+	(*Edit)(nil),          // 36: earshot.v1.Edit
+	(*Delete)(nil),        // 37: earshot.v1.Delete
+	(*Seen)(nil),          // 38: earshot.v1.Seen
+	(*Acknowledge)(nil),   // 39: earshot.v1.Acknowledge
+	(*Ack)(nil),           // 40: earshot.v1.Ack
+	(*Typing)(nil),        // 41: earshot.v1.Typing
 }
 var file_earshot_proto_depIdxs = []int32{
-	8,  // 0: earshot.v1.ToCoordinator.hello:type_name -> earshot.v1.Hello
-	13, // 1: earshot.v1.ToCoordinator.set_status:type_name -> earshot.v1.SetStatus
-	14, // 2: earshot.v1.ToCoordinator.set_candidates:type_name -> earshot.v1.SetCandidates
-	22, // 3: earshot.v1.ToCoordinator.introduce:type_name -> earshot.v1.Introduce
-	24, // 4: earshot.v1.ToCoordinator.ping:type_name -> earshot.v1.Ping
-	25, // 5: earshot.v1.ToCoordinator.pong:type_name -> earshot.v1.Pong
-	27, // 6: earshot.v1.ToCoordinator.remove_device:type_name -> earshot.v1.RemoveDevice
-	29, // 7: earshot.v1.ToCoordinator.join_answer:type_name -> earshot.v1.JoinAnswer
-	9,  // 8: earshot.v1.ToClient.welcome:type_name -> earshot.v1.Welcome
-	10, // 9: earshot.v1.ToClient.refused:type_name -> earshot.v1.Refused
-	20, // 10: earshot.v1.ToClient.snapshot:type_name -> earshot.v1.Snapshot
-	21, // 11: earshot.v1.ToClient.delta:type_name -> earshot.v1.Delta
-	23, // 12: earshot.v1.ToClient.introduction:type_name -> earshot.v1.Introduction
-	24, // 13: earshot.v1.ToClient.ping:type_name -> earshot.v1.Ping
-	25, // 14: earshot.v1.ToClient.pong:type_name -> earshot.v1.Pong
-	26, // 15: earshot.v1.ToClient.group_talk:type_name -> earshot.v1.GroupTalk
-	28, // 16: earshot.v1.ToClient.join_request:type_name -> earshot.v1.JoinRequest
-	11, // 17: earshot.v1.ToClient.account:type_name -> earshot.v1.Account
-	12, // 18: earshot.v1.Hello.status:type_name -> earshot.v1.Status
-	15, // 19: earshot.v1.Hello.candidates:type_name -> earshot.v1.Candidate
-	16, // 20: earshot.v1.Hello.classic:type_name -> earshot.v1.Classic
-	11, // 21: earshot.v1.Welcome.account:type_name -> earshot.v1.Account
-	2,  // 22: earshot.v1.Refused.code:type_name -> earshot.v1.Refused.Code
-	17, // 23: earshot.v1.Account.devices:type_name -> earshot.v1.Device
+	9,  // 0: earshot.v1.ToCoordinator.hello:type_name -> earshot.v1.Hello
+	14, // 1: earshot.v1.ToCoordinator.set_status:type_name -> earshot.v1.SetStatus
+	15, // 2: earshot.v1.ToCoordinator.set_candidates:type_name -> earshot.v1.SetCandidates
+	23, // 3: earshot.v1.ToCoordinator.introduce:type_name -> earshot.v1.Introduce
+	25, // 4: earshot.v1.ToCoordinator.ping:type_name -> earshot.v1.Ping
+	26, // 5: earshot.v1.ToCoordinator.pong:type_name -> earshot.v1.Pong
+	28, // 6: earshot.v1.ToCoordinator.remove_device:type_name -> earshot.v1.RemoveDevice
+	30, // 7: earshot.v1.ToCoordinator.join_answer:type_name -> earshot.v1.JoinAnswer
+	10, // 8: earshot.v1.ToClient.welcome:type_name -> earshot.v1.Welcome
+	11, // 9: earshot.v1.ToClient.refused:type_name -> earshot.v1.Refused
+	21, // 10: earshot.v1.ToClient.snapshot:type_name -> earshot.v1.Snapshot
+	22, // 11: earshot.v1.ToClient.delta:type_name -> earshot.v1.Delta
+	24, // 12: earshot.v1.ToClient.introduction:type_name -> earshot.v1.Introduction
+	25, // 13: earshot.v1.ToClient.ping:type_name -> earshot.v1.Ping
+	26, // 14: earshot.v1.ToClient.pong:type_name -> earshot.v1.Pong
+	27, // 15: earshot.v1.ToClient.group_talk:type_name -> earshot.v1.GroupTalk
+	29, // 16: earshot.v1.ToClient.join_request:type_name -> earshot.v1.JoinRequest
+	12, // 17: earshot.v1.ToClient.account:type_name -> earshot.v1.Account
+	13, // 18: earshot.v1.Hello.status:type_name -> earshot.v1.Status
+	16, // 19: earshot.v1.Hello.candidates:type_name -> earshot.v1.Candidate
+	17, // 20: earshot.v1.Hello.classic:type_name -> earshot.v1.Classic
+	12, // 21: earshot.v1.Welcome.account:type_name -> earshot.v1.Account
+	3,  // 22: earshot.v1.Refused.code:type_name -> earshot.v1.Refused.Code
+	18, // 23: earshot.v1.Account.devices:type_name -> earshot.v1.Device
 	0,  // 24: earshot.v1.Status.presence:type_name -> earshot.v1.Presence
-	12, // 25: earshot.v1.SetStatus.status:type_name -> earshot.v1.Status
-	15, // 26: earshot.v1.SetCandidates.candidates:type_name -> earshot.v1.Candidate
-	3,  // 27: earshot.v1.Candidate.kind:type_name -> earshot.v1.Candidate.Kind
+	13, // 25: earshot.v1.SetStatus.status:type_name -> earshot.v1.Status
+	16, // 26: earshot.v1.SetCandidates.candidates:type_name -> earshot.v1.Candidate
+	4,  // 27: earshot.v1.Candidate.kind:type_name -> earshot.v1.Candidate.Kind
 	1,  // 28: earshot.v1.Classic.encoding:type_name -> earshot.v1.Encoding
-	15, // 29: earshot.v1.Device.candidates:type_name -> earshot.v1.Candidate
-	18, // 30: earshot.v1.Device.endorsements:type_name -> earshot.v1.Endorsement
-	12, // 31: earshot.v1.User.status:type_name -> earshot.v1.Status
-	17, // 32: earshot.v1.User.devices:type_name -> earshot.v1.Device
-	16, // 33: earshot.v1.User.classic:type_name -> earshot.v1.Classic
-	19, // 34: earshot.v1.Snapshot.users:type_name -> earshot.v1.User
-	19, // 35: earshot.v1.Delta.put:type_name -> earshot.v1.User
-	15, // 36: earshot.v1.Introduce.candidates:type_name -> earshot.v1.Candidate
-	19, // 37: earshot.v1.Introduction.user:type_name -> earshot.v1.User
-	15, // 38: earshot.v1.Introduction.candidates:type_name -> earshot.v1.Candidate
-	31, // 39: earshot.v1.ToPeer.hello:type_name -> earshot.v1.PeerHello
-	32, // 40: earshot.v1.ToPeer.item:type_name -> earshot.v1.Item
-	39, // 41: earshot.v1.ToPeer.ack:type_name -> earshot.v1.Ack
-	40, // 42: earshot.v1.ToPeer.typing:type_name -> earshot.v1.Typing
-	33, // 43: earshot.v1.Item.audience:type_name -> earshot.v1.Audience
-	34, // 44: earshot.v1.Item.text:type_name -> earshot.v1.Text
-	35, // 45: earshot.v1.Item.edit:type_name -> earshot.v1.Edit
-	36, // 46: earshot.v1.Item.delete:type_name -> earshot.v1.Delete
-	37, // 47: earshot.v1.Item.seen:type_name -> earshot.v1.Seen
-	38, // 48: earshot.v1.Item.acknowledge:type_name -> earshot.v1.Acknowledge
-	4,  // 49: earshot.v1.Audience.kind:type_name -> earshot.v1.Audience.Kind
-	5,  // 50: earshot.v1.Ack.result:type_name -> earshot.v1.Ack.Result
-	51, // [51:51] is the sub-list for method output_type
-	51, // [51:51] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	16, // 29: earshot.v1.Device.candidates:type_name -> earshot.v1.Candidate
+	19, // 30: earshot.v1.Device.endorsements:type_name -> earshot.v1.Endorsement
+	13, // 31: earshot.v1.User.status:type_name -> earshot.v1.Status
+	18, // 32: earshot.v1.User.devices:type_name -> earshot.v1.Device
+	17, // 33: earshot.v1.User.classic:type_name -> earshot.v1.Classic
+	20, // 34: earshot.v1.Snapshot.users:type_name -> earshot.v1.User
+	20, // 35: earshot.v1.Delta.put:type_name -> earshot.v1.User
+	16, // 36: earshot.v1.Introduce.candidates:type_name -> earshot.v1.Candidate
+	2,  // 37: earshot.v1.Introduce.nat:type_name -> earshot.v1.Nat
+	20, // 38: earshot.v1.Introduction.user:type_name -> earshot.v1.User
+	16, // 39: earshot.v1.Introduction.candidates:type_name -> earshot.v1.Candidate
+	2,  // 40: earshot.v1.Introduction.nat:type_name -> earshot.v1.Nat
+	32, // 41: earshot.v1.ToPeer.hello:type_name -> earshot.v1.PeerHello
+	33, // 42: earshot.v1.ToPeer.item:type_name -> earshot.v1.Item
+	40, // 43: earshot.v1.ToPeer.ack:type_name -> earshot.v1.Ack
+	41, // 44: earshot.v1.ToPeer.typing:type_name -> earshot.v1.Typing
+	34, // 45: earshot.v1.Item.audience:type_name -> earshot.v1.Audience
+	35, // 46: earshot.v1.Item.text:type_name -> earshot.v1.Text
+	36, // 47: earshot.v1.Item.edit:type_name -> earshot.v1.Edit
+	37, // 48: earshot.v1.Item.delete:type_name -> earshot.v1.Delete
+	38, // 49: earshot.v1.Item.seen:type_name -> earshot.v1.Seen
+	39, // 50: earshot.v1.Item.acknowledge:type_name -> earshot.v1.Acknowledge
+	5,  // 51: earshot.v1.Audience.kind:type_name -> earshot.v1.Audience.Kind
+	6,  // 52: earshot.v1.Ack.result:type_name -> earshot.v1.Ack.Result
+	53, // [53:53] is the sub-list for method output_type
+	53, // [53:53] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_earshot_proto_init() }
@@ -3372,7 +3521,7 @@ func file_earshot_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_earshot_proto_rawDesc), len(file_earshot_proto_rawDesc)),
-			NumEnums:      6,
+			NumEnums:      7,
 			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,

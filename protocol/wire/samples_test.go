@@ -84,9 +84,9 @@ var toCoordinator = []sample{
 		"0000001712150a1308031206e4bc9ae8aeae1a03416e6e22025141"},
 	{"set candidates", &wire.ToCoordinator{Body: &wire.ToCoordinator_SetCandidates{SetCandidates: &wire.SetCandidates{Candidates: candidates()}}},
 		"000000261a240a0a080112060a00000733dd0a160802121220010db800000000000000000000000733dd"},
-	{"introduce", &wire.ToCoordinator{Body: &wire.ToCoordinator_Introduce{Introduce: &wire.Introduce{Device: key, Candidates: candidates()[:1], ProbeKey: key}}},
-		"0000005222500a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f120a080112060a00000733dd1a200001" +
-			"02030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"},
+	{"introduce", &wire.ToCoordinator{Body: &wire.ToCoordinator_Introduce{Introduce: &wire.Introduce{Device: key, Candidates: candidates()[:1], ProbeKey: key, Nat: wire.Nat_NAT_HARD, Answer: true}}},
+		"0000005622540a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f120a080112060a00000733dd1a200001" +
+			"02030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20032801"},
 	{"ping", &wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: &wire.Ping{}}},
 		"000000022a00"},
 	{"pong", &wire.ToCoordinator{Body: &wire.ToCoordinator_Pong{Pong: &wire.Pong{}}},
@@ -101,11 +101,11 @@ var toCoordinator = []sample{
 }
 
 var toClient = []sample{
-	{"welcome", &wire.ToClient{Body: &wire.ToClient_Welcome{Welcome: &wire.Welcome{Version: 1, Capabilities: []string{"x"}, Account: account(), Epoch: 7, Resumed: true, KeepaliveSeconds: 25}}},
-		"000000b70ab40108011201781aa6010a03416e6e129e010a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e" +
+	{"welcome", &wire.ToClient{Body: &wire.ToClient_Welcome{Welcome: &wire.Welcome{Version: 1, Capabilities: []string{"x"}, Account: account(), Epoch: 7, Resumed: true, KeepaliveSeconds: 25, StunPorts: []uint32{13277, 13278}, StunToken: "ab", WebPort: 443, Relay: true}}},
+		"000000c60ac30108011201781aa6010a03416e6e129e010a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e" +
 			"1f12066c6170746f701801220a080112060a00000733dd2a640a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c" +
 			"1d1e1f12405a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a" +
-			"5a5a5a5a5a5a5a5a5a5a5a5a5a200728013019"},
+			"5a5a5a5a5a5a5a5a5a5a5a5a5a2007280130193a04dd67de674202616248bb035001"},
 	{"refused", &wire.ToClient{Body: &wire.ToClient_Refused{Refused: &wire.Refused{Code: wire.Refused_CODE_TOO_FAST, Sentence: "Slow down.", RetrySeconds: 60}}},
 		"000000121210080c120a536c6f7720646f776e2e183c"},
 	{"snapshot", &wire.ToClient{Body: &wire.ToClient_Snapshot{Snapshot: &wire.Snapshot{Epoch: 7, Sequence: 300, Users: []*wire.User{user(), {Id: 1, Name: "Bo"}}, More: true}}},
@@ -121,13 +121,13 @@ var toClient = []sample{
 			"5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a2a0a0a060a00000733dd1002"},
 	{"gone", &wire.ToClient{Body: &wire.ToClient_Delta{Delta: &wire.Delta{Sequence: 302, Change: &wire.Delta_Gone{Gone: 300}}}},
 		"00000008220608ae0218ac02"},
-	{"introduction", &wire.ToClient{Body: &wire.ToClient_Introduction{Introduction: &wire.Introduction{User: user(), Device: key, Candidates: candidates()[:1], ProbeKey: key}}},
-		"000001202a9d020aca0108ac021203416e6e1a1308031206e4bc9ae8aeae1a03416e6e22025141229e010a20000102030405060708090a0b" +
+	{"introduction", &wire.ToClient{Body: &wire.ToClient_Introduction{Introduction: &wire.Introduction{User: user(), Device: key, Candidates: candidates()[:1], ProbeKey: key, Nat: wire.Nat_NAT_HARD, Answer: true}}},
+		"000001242aa1020aca0108ac021203416e6e1a1308031206e4bc9ae8aeae1a03416e6e22025141229e010a20000102030405060708090a0b" +
 			"0c0d0e0f101112131415161718191a1b1c1d1e1f12066c6170746f701801220a080112060a00000733dd2a640a2000010203040506070809" +
 			"0a0b0c0d0e0f101112131415161718191a1b1c1d1e1f12405a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a" +
 			"5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a2a0a0a060a00000733dd1002122000010203040506070809" +
 			"0a0b0c0d0e0f101112131415161718191a1b1c1d1e1f1a0a080112060a00000733dd2220000102030405060708090a0b0c0d0e0f10111213" +
-			"1415161718191a1b1c1d1e1f"},
+			"1415161718191a1b1c1d1e1f28033001"},
 	{"ping", &wire.ToClient{Body: &wire.ToClient_Ping{Ping: &wire.Ping{}}},
 		"000000023200"},
 	{"pong", &wire.ToClient{Body: &wire.ToClient_Pong{Pong: &wire.Pong{}}},
