@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"math"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 
 	"earshot/p2p"
+	"earshot/p2p/trunk"
 	"earshot/protocol/classic"
 	"earshot/protocol/hostnet"
 	"earshot/protocol/identity"
@@ -30,6 +33,10 @@ type (
 		Welcome *wire.Welcome
 		Users   []*wire.User
 		Local   netip.AddrPort
+		// Remote is the coordinator's address; it is not valid if an HTTP proxy
+		// is between. Way is how it was reached.
+		Remote netip.AddrPort
+		Way    trunk.Way
 	}
 	// Disconnected says that the coordinator is out of reach, and when the next
 	// attempt begins. Cause belongs to p2p.ErrTransport; a coordinator's
@@ -69,6 +76,11 @@ type Config struct {
 	// attempt.
 	Host string
 	Port uint16
+	// WebPort is where the coordinator's WebSocket is, until it says so itself;
+	// 443 if zero. Proxy returns the HTTP proxy for it; nil asks the
+	// environment.
+	WebPort uint16
+	Proxy   func(*http.Request) (*url.URL, error)
 	// Resolve looks up the addresses of a host; nil asks the system.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	Key     identity.Key
@@ -85,12 +97,13 @@ type Config struct {
 // mirror and reads the connection; a second one writes, and mu guards what both
 // and the callers of Send share.
 type Client struct {
-	cfg     Config
-	log     *slog.Logger
-	tls     *tls.Config
-	mirror  *mirror
-	backoff backoff
-	kick    chan struct{}
+	cfg         Config
+	log         *slog.Logger
+	trunk       *trunk.Trunk
+	certificate tls.Certificate
+	mirror      *mirror
+	backoff     backoff
+	kick        chan struct{}
 
 	mu   sync.Mutex
 	link *link // nil between two logins
@@ -101,23 +114,13 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Net == nil || cfg.Key.IsZero() || cfg.Verify == nil || cfg.Hello == nil || cfg.Host == "" || cfg.Port == 0 {
 		return nil, errors.New("control: the configuration is incomplete")
 	}
-	if cfg.Resolve == nil {
-		cfg.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		}
-	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{cfg: cfg, log: cfg.Log, mirror: newMirror(), kick: make(chan struct{}, 1)}
-	c.tls = identity.ClientTLS(cfg.Key.Certificate(), identity.ALPNControl, nil)
-	c.tls.ServerName = cfg.Host // which a coordinator with several certificates wants to know
-	c.tls.VerifyConnection = func(state tls.ConnectionState) error {
-		if state.NegotiatedProtocol != identity.ALPNControl {
-			return errNotSecure
-		}
-		return cfg.Verify(state)
-	}
+	c := &Client{cfg: cfg, log: cfg.Log, certificate: cfg.Key.Certificate(), mirror: newMirror(), kick: make(chan struct{}, 1)}
+	c.trunk = trunk.New(trunk.Config{
+		Net: cfg.Net, Host: cfg.Host, Port: cfg.Port, Resolve: cfg.Resolve, WebPort: cfg.WebPort, Proxy: cfg.Proxy,
+	})
 	return c, nil
 }
 
@@ -153,7 +156,7 @@ func (c *Client) Run(ctx context.Context, on func(Event)) error {
 // that somebody answered who speaks the protocol, held for how long the login
 // lasted. The error belongs to p2p.ErrTransport.
 func (c *Client) attempt(ctx context.Context, on func(Event)) (found bool, held time.Duration, err error) {
-	conn, err := c.reach(ctx)
+	conn, way, err := c.reach(ctx)
 	if err != nil {
 		return false, 0, err
 	}
@@ -170,7 +173,7 @@ func (c *Client) attempt(ctx context.Context, on func(Event)) (found bool, held 
 		<-reading.Done()
 		l.close()
 	})
-	s := session{client: c, link: l, local: local, on: on}
+	s := session{client: c, link: l, local: local, remote: hostnet.AddrPort(conn.RemoteAddr()), way: way, on: on}
 	err = s.read()
 	c.use(nil)
 	stop()
@@ -197,6 +200,8 @@ type session struct {
 	client  *Client
 	link    *link
 	local   netip.AddrPort
+	remote  netip.AddrPort
+	way     trunk.Way
 	on      func(Event)
 	welcome *wire.Welcome
 	since   time.Time // when the roster was whole; zero before
@@ -231,12 +236,21 @@ func (s *session) accept(w *wire.Welcome) error {
 		return fmt.Errorf("%w: the coordinator chose version %d of the protocol, which this program does not know", p2p.ErrNoAnswer, w.GetVersion())
 	}
 	s.welcome = w
+	s.client.trunk.SetWebPort(webPort(w))
 	s.link.setKeepalive(time.Duration(w.GetKeepaliveSeconds()) * time.Second)
 	whole, err := s.client.mirror.welcome(w.GetEpoch(), w.GetResumed())
 	if whole {
 		s.complete()
 	}
 	return err
+}
+
+// webPort is where a coordinator says its WebSocket is; zero if it doesn't.
+func webPort(w *wire.Welcome) uint16 {
+	if port := w.GetWebPort(); port <= math.MaxUint16 {
+		return uint16(port)
+	}
+	return 0
 }
 
 // complete tells that the roster is whole, and with it the login.
@@ -246,7 +260,7 @@ func (s *session) complete() {
 		s.link.done()
 		s.client.use(s.link)
 	}
-	s.on(Connected{Welcome: s.welcome, Users: s.client.mirror.all(), Local: s.local})
+	s.on(Connected{Welcome: s.welcome, Users: s.client.mirror.all(), Local: s.local, Remote: s.remote, Way: s.way})
 }
 
 // take handles one frame of an accepted login. Those that are not known are
@@ -309,6 +323,7 @@ func (c *Client) Send(frame *wire.ToCoordinator) error {
 // Kick says that the network may have changed: a connection has to show within
 // seconds that it lives, and an attempt that is waited for begins at once.
 func (c *Client) Kick() {
+	c.trunk.Forget()
 	select {
 	case c.kick <- struct{}{}:
 	default:

@@ -4,25 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"net/netip"
 	"sync"
-	"time"
 
-	"earshot/p2p"
-)
-
-const (
-	lookupTimeout    = 10 * time.Second
-	dialTimeout      = 5 * time.Second
-	handshakeTimeout = 10 * time.Second
+	"earshot/p2p/trunk"
+	"earshot/protocol/identity"
 )
 
 // errKicked is why a connect is given up that began before the network changed.
 var errKicked = errors.New("the network has changed")
 
 // reach connects, and begins again whenever the network changes meanwhile.
-func (c *Client) reach(ctx context.Context) (*tls.Conn, error) {
+func (c *Client) reach(ctx context.Context) (*tls.Conn, trunk.Way, error) {
 	for {
 		dial, cancel := context.WithCancelCause(ctx)
 		var watch sync.WaitGroup
@@ -33,11 +25,11 @@ func (c *Client) reach(ctx context.Context) (*tls.Conn, error) {
 			case <-dial.Done():
 			}
 		})
-		conn, err := c.connect(dial)
+		conn, way, err := c.connect(dial)
 		cancel(nil)
 		watch.Wait()
 		if kicked := errors.Is(context.Cause(dial), errKicked); !kicked || ctx.Err() != nil {
-			return conn, err
+			return conn, way, err
 		}
 		if conn != nil { // it is as old as the network
 			conn.Close()
@@ -45,48 +37,35 @@ func (c *Client) reach(ctx context.Context) (*tls.Conn, error) {
 	}
 }
 
-// connect opens a connection to the first of the coordinator's addresses that
-// takes one, and makes sure who is there.
-func (c *Client) connect(ctx context.Context) (*tls.Conn, error) {
-	lookup, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	addrs, err := c.cfg.Resolve(lookup, c.cfg.Host)
-	if err != nil || len(addrs) == 0 {
-		return nil, fmt.Errorf("%w: the name %s could not be looked up", p2p.ErrNoAnswer, c.cfg.Host)
-	}
-	var failure error
-	for _, addr := range addrs {
-		conn, err := c.connectTo(ctx, netip.AddrPortFrom(addr.Unmap(), c.cfg.Port))
-		if err == nil {
-			return conn, nil
-		}
-		if failure == nil || errors.Is(err, p2p.ErrIdentity) {
-			failure = err
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, failure
+// connect opens the connection for a login and makes sure who is there.
+func (c *Client) connect(ctx context.Context) (*tls.Conn, trunk.Way, error) {
+	return c.trunk.DialTLS(ctx, c.tls(identity.ALPNControl))
 }
 
-func (c *Client) connectTo(ctx context.Context, at netip.AddrPort) (*tls.Conn, error) {
-	dial, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	raw, err := c.cfg.Net.Dial(dial, at)
-	if err != nil {
-		return nil, fmt.Errorf("%w: no coordinator answers at %v: %w", p2p.ErrUnreachable, at, err)
+// Dial opens another connection to the coordinator, for a protocol of its own,
+// by whichever way works, and makes sure who is there as for a login. The error
+// belongs to p2p.ErrTransport. It may be called from any goroutine.
+func (c *Client) Dial(ctx context.Context, alpn string) (*tls.Conn, error) {
+	conn, _, err := c.trunk.DialTLS(ctx, c.tls(alpn))
+	return conn, err
+}
+
+// Try says whether one way to the coordinator works now; if not, the error
+// reads as a sentence, and belongs to p2p.ErrTransport. It may be called from
+// any goroutine.
+func (c *Client) Try(ctx context.Context, way trunk.Way) error {
+	return c.trunk.TryTLS(ctx, way, c.tls(identity.ALPNControl))
+}
+
+// tls is the configuration for connections to the coordinator.
+func (c *Client) tls(alpn string) *tls.Config {
+	config := identity.ClientTLS(c.certificate, alpn, nil)
+	config.ServerName = c.cfg.Host // which a coordinator with several certificates wants to know
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if state.NegotiatedProtocol != alpn {
+			return errNotSecure
+		}
+		return c.cfg.Verify(state)
 	}
-	handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	conn := tls.Client(raw, c.tls)
-	err = conn.HandshakeContext(handshake)
-	if err == nil {
-		return conn, nil
-	}
-	raw.Close()
-	if errors.Is(err, p2p.ErrTransport) {
-		return nil, err // what verification says is for the person
-	}
-	return nil, fmt.Errorf("%w: what answers at %v does not speak the secure protocol: %w", p2p.ErrNoAnswer, at, err)
+	return config
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -54,6 +56,7 @@ func inBed(t *testing.T, test func(*bed), configure ...func(*Config)) {
 		b.listen()
 		cfg := Config{
 			Net: b.sim.Host(ours), Host: "chat.example", Port: port, Key: ourKey,
+			Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 			Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 				if host != "chat.example" {
 					t.Errorf("%q is looked up", host)

@@ -136,7 +136,7 @@ func TestWhoAnswers(t *testing.T) {
 					}
 					return wire.Read(conn, wire.MaxToCoordinator, new(wire.ToCoordinator))
 				})
-				d := b.lost(handshakeTimeout + time.Second)
+				d := b.lost(11 * time.Second)
 				if d.NotSecure != c.notSecure || !errors.Is(d.Cause, c.want) {
 					t.Errorf("%+v", d)
 				}
