@@ -12,111 +12,37 @@ import (
 )
 
 // Sim is a network of hosts in memory that behaves as a LAN does, with faults
-// to order. It starts no goroutines and blocks only on condition variables and
-// timers, so it runs in a testing/synctest bubble, in fake time.
+// to order, and with routers (NAT) behind which there are further networks. It
+// starts no goroutines and blocks only on condition variables and timers, so it
+// runs in a testing/synctest bubble, in fake time.
 //
-// One mutex guards the network, its hosts and all their sockets.
+// What is left to chance (ports, losses by share) is drawn from sources of its
+// own for each router and line, with a seed that is always the same.
+//
+// One mutex guards the network, its hosts and routers and all their sockets.
 type Sim struct {
+	Network // the core, which every router leads to in the end
 	mu      sync.Mutex
-	hosts   map[netip.Addr]*simHost
-	loss    func(from, to netip.AddrPort, b []byte) bool
-	latency time.Duration
+	hosts   map[*simHost]struct{} // in all networks
+	seed    uint64
 	events  eventHeap
+	armed   time.Time // when the next timer of after fires; zero for never
 	seq     uint64
 }
 
 // NewSim returns a network without hosts, losses or latency.
-func NewSim() *Sim { return &Sim{hosts: make(map[netip.Addr]*simHost)} }
-
-// Host puts a host with these addresses on the network and returns what its
-// programs see of it. An address that is in use is returned as the host that
-// has it, so that several programs share a host. There is no loopback: a host
-// reaches itself at its own address.
-func (s *Sim) Host(addr netip.Addr, more ...netip.Addr) Net {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if h := s.hosts[addr.Unmap()]; h != nil {
-		return h
-	}
-	h := &simHost{sim: s, udp: make(map[uint16]*simPacketConn), tcp: make(map[uint16]any), conns: make(map[*simConn]struct{})}
-	for _, a := range append([]netip.Addr{addr}, more...) {
-		h.addrs = append(h.addrs, a.Unmap())
-		s.hosts[a.Unmap()] = h
-	}
-	return h
+func NewSim() *Sim {
+	s := &Sim{hosts: make(map[*simHost]struct{}), seed: 1}
+	s.Network = Network{sim: s, nodes: make(map[netip.Addr]node)}
+	return s
 }
 
-// Loss has lost asked about every datagram; it is lost when that returns true.
-// lost must not keep b. nil, the default, loses nothing.
-func (s *Sim) Loss(lost func(from, to netip.AddrPort, b []byte) bool) {
+// Seed sets what chance depends on, for hosts and routers that are made from
+// now on.
+func (s *Sim) Seed(seed uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.loss = lost
-}
-
-// Latency sets how long everything takes from one host to another, one way.
-// What is under way keeps its time.
-func (s *Sim) Latency(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.latency = d
-}
-
-// Down takes the host's cable out: datagrams to and from it are lost, what is
-// on its TCP connections waits. down=false puts it in again.
-func (s *Sim) Down(addr netip.Addr, down bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := s.hosts[addr.Unmap()]
-	if h == nil || h.down == down {
-		return
-	}
-	h.down = down
-	for _, other := range s.hosts { // what waits may be for the peer of an end that is closed
-		for c := range other.conns {
-			c.in.release()
-		}
-	}
-}
-
-// Kill takes a host off the network for good, as a power cut does: its sockets
-// are closed and nobody else is told. Host puts a new one in its place.
-func (s *Sim) Kill(addr netip.Addr) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := s.hosts[addr.Unmap()]
-	if h == nil {
-		return
-	}
-	h.dead = true
-	for _, a := range h.addrs {
-		delete(s.hosts, a)
-	}
-	h.closeAll()
-}
-
-// Crash ends all programs of a host, as kill -9 does, while the host stays: its
-// sockets are closed, its connections reset.
-func (s *Sim) Crash(addr netip.Addr) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if h := s.hosts[addr.Unmap()]; h != nil {
-		h.closeAll()
-	}
-}
-
-// CutTCP resets all TCP connections of a host, at both ends.
-func (s *Sim) CutTCP(addr netip.Addr) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := s.hosts[addr.Unmap()]
-	if h == nil {
-		return
-	}
-	for c := range h.conns {
-		c.fail(syscall.ECONNRESET)
-		c.peer.fail(syscall.ECONNRESET)
-	}
+	s.seed = seed
 }
 
 // after runs what with the mutex held, once d has passed; at once if d is not
@@ -128,22 +54,26 @@ func (s *Sim) after(d time.Duration, what func()) {
 		return
 	}
 	s.seq++
-	heap.Push(&s.events, event{time.Now().Add(d), s.seq, what})
-	time.AfterFunc(d, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for len(s.events) > 0 && !s.events[0].at.After(time.Now()) {
-			heap.Pop(&s.events).(event).what()
-		}
-	})
+	at := time.Now().Add(d)
+	heap.Push(&s.events, event{at, s.seq, what})
+	if s.armed.IsZero() || at.Before(s.armed) {
+		s.armed = at
+		time.AfterFunc(d, s.run)
+	}
 }
 
-// up returns the host at addr, if packets reach it. The mutex is held.
-func (s *Sim) up(addr netip.Addr) *simHost {
-	if h := s.hosts[addr.Unmap()]; h != nil && !h.down {
-		return h
+// run lets happen what is due.
+func (s *Sim) run() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.events) > 0 && !s.events[0].at.After(time.Now()) {
+		heap.Pop(&s.events).(event).what()
 	}
-	return nil
+	s.armed = time.Time{}
+	if len(s.events) > 0 {
+		s.armed = s.events[0].at
+		time.AfterFunc(time.Until(s.armed), s.run)
+	}
 }
 
 type event struct {
@@ -174,9 +104,9 @@ func (h *eventHeap) Pop() any {
 // simHost is a host of a Sim, whose mutex guards it. A port is held by one
 // socket of each protocol, whichever of the host's addresses it is bound to.
 type simHost struct {
+	attachment
 	sim   *Sim
 	addrs []netip.Addr
-	down  bool
 	dead  bool
 	udp   map[uint16]*simPacketConn
 	tcp   map[uint16]any // *simListener or a dialling *simConn
@@ -230,14 +160,20 @@ func (h *simHost) has(addr netip.Addr) bool {
 	return slices.Contains(h.addrs, addr)
 }
 
-// source returns the address from which the host speaks to another.
+// source returns the address from which the host speaks to another: one of the
+// same family, and if it can be of the same scope (RFC 6724, rule 2).
 func (h *simHost) source(to netip.Addr) (netip.Addr, error) {
+	to = to.Unmap()
+	best := netip.Addr{}
 	for _, a := range h.addrs {
-		if a.Is4() == to.Unmap().Is4() {
-			return a, nil
+		if a.Is4() == to.Is4() && (!best.IsValid() || best.IsPrivate() != to.IsPrivate() && a.IsPrivate() == to.IsPrivate()) {
+			best = a
 		}
 	}
-	return netip.Addr{}, os.NewSyscallError("connect", syscall.ENETUNREACH)
+	if !best.IsValid() {
+		return best, os.NewSyscallError("connect", syscall.ENETUNREACH)
+	}
+	return best, nil
 }
 
 // opError wraps err as package net does.

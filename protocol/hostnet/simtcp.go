@@ -137,11 +137,12 @@ func (h *simHost) dial(ctx context.Context, remote netip.AddrPort) (*simConn, er
 		return nil, err
 	}
 	c := &simConn{host: h, local: local, remote: remote, wake: sync.NewCond(&sim.mu), dialled: true}
+	c.route = h.route(local, remote.Addr())
 	h.tcp[local.Port()] = c
 	answer := make(chan error, 1)
-	sim.after(sim.latency, func() {
+	sim.after(c.route.latency(), func() {
 		if err, answered := c.connect(); answered {
-			sim.after(sim.latency, func() { answer <- err })
+			sim.after(c.route.latency(), func() { answer <- err })
 		}
 	})
 	sim.mu.Unlock()
@@ -168,8 +169,14 @@ func (h *simHost) dial(ctx context.Context, remote netip.AddrPort) (*simConn, er
 // hands it to the listener.
 func (c *simConn) connect() (err error, answered bool) {
 	sim := c.host.sim
-	h := sim.up(c.remote.Addr())
-	if h == nil || c.host.down || c.closed {
+	if c.closed || !c.route.up() {
+		return nil, false
+	}
+	h, refused := c.route.end()
+	if refused {
+		return os.NewSyscallError("connect", syscall.ECONNREFUSED), true
+	}
+	if h == nil {
 		return nil, false
 	}
 	l, _ := h.tcp[c.remote.Port()].(*simListener)
@@ -179,7 +186,7 @@ func (c *simConn) connect() (err error, answered bool) {
 	if len(l.backlog) >= simBacklog {
 		return nil, false
 	}
-	far := &simConn{host: h, local: c.remote, remote: c.local, wake: sync.NewCond(&sim.mu), peer: c}
+	far := &simConn{host: h, route: c.route, local: c.remote, remote: c.route.seen, wake: sync.NewCond(&sim.mu), peer: c}
 	c.peer = far
 	c.in.owner, far.in.owner = c, far
 	c.host.conns[c] = struct{}{}
@@ -197,6 +204,7 @@ func (l *simListener) takes(addr netip.Addr) bool {
 // simConn is one end of a TCP connection. The network's mutex guards it.
 type simConn struct {
 	host          *simHost
+	route         *route // both ends' one
 	local, remote netip.AddrPort
 	dialled       bool // holds local's port
 	peer          *simConn
@@ -217,10 +225,18 @@ type simStream struct {
 	last   time.Time // arrival of the newest segment: the next never overtakes it
 }
 
-// carry has what happen at this end after the network's latency, in order.
+// carry has what happen at this end after the network's latency, in order. A
+// router that has forgotten the connection answers with a reset.
 func (s *simStream) carry(what func()) {
-	sim := s.owner.host.sim
-	delay := max(sim.latency, time.Until(s.last))
+	c := s.owner
+	sim := c.host.sim
+	if c.route.gone {
+		if !c.route.silent {
+			sim.after(2*c.route.latency(), func() { c.peer.fail(syscall.ECONNRESET) })
+		}
+		return
+	}
+	delay := max(c.route.latency(), time.Until(s.last))
 	if delay > 0 {
 		s.last = time.Now().Add(delay)
 	}
@@ -230,18 +246,20 @@ func (s *simStream) carry(what func()) {
 	})
 }
 
-// release lets happen what was held, if both hosts are on the network.
+// release lets happen what was held, if everything between both hosts is on the
+// network.
 func (s *simStream) release() {
 	c := s.owner
-	for len(s.held) > 0 && !c.peer.host.down && !c.host.down {
+	for len(s.held) > 0 && !c.peer.host.down && !c.host.down && c.route.up() {
 		what := s.held[0]
 		s.held = s.held[1:]
 		// A segment for a host that has lost its power vanishes; the host
 		// that was put in its place knows nothing of the connection.
 		switch {
+		case c.route.gone:
 		case !c.host.dead:
 			what()
-		case c.host.sim.up(c.local.Addr()) != nil:
+		case c.host.network.host(c.local.Addr()) != nil:
 			c.peer.fail(syscall.ECONNRESET)
 		}
 	}
@@ -341,6 +359,7 @@ func (c *simConn) shut(killed bool) {
 	c.wd.stop()
 	if c.dialled {
 		delete(c.host.tcp, c.local.Port())
+		c.route.free()
 	}
 	delete(c.host.conns, c)
 	c.wake.Broadcast()

@@ -17,6 +17,7 @@ const (
 	simReadBuffer   = 212992
 	simDatagramCost = 512
 	simMaxDatagram  = 65507
+	simTTL          = 64
 )
 
 // simPacketConn is a UDP socket: a net.PacketConn, and a net.Conn when remote
@@ -33,6 +34,16 @@ type simPacketConn struct {
 	rd, wd deadline
 }
 
+// packet is a datagram on its way.
+type packet struct {
+	from, to netip.AddrPort // as they are on the network that it is on
+	b        []byte
+	ttl      int
+	took     time.Duration // until now
+	sender   *simPacketConn
+}
+
+// simDatagram is one that has arrived.
 type simDatagram struct {
 	from netip.AddrPort
 	b    []byte
@@ -133,12 +144,21 @@ func (c *simPacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	case !remote.IsValid():
 		return 0, c.opError("write", net.InvalidAddrError("not a UDP address"))
 	}
-	return c.send(b, remote)
+	return c.send(b, remote, simTTL)
 }
 
-func (c *simPacketConn) Write(b []byte) (int, error) { return c.send(b, c.remote) }
+func (c *simPacketConn) Write(b []byte) (int, error) { return c.send(b, c.remote, simTTL) }
 
-func (c *simPacketConn) send(b []byte, to netip.AddrPort) (int, error) {
+// WriteTTL is what the function of that name does.
+func (c *simPacketConn) WriteTTL(b []byte, to netip.AddrPort, ttl int) error {
+	if c.remote.IsValid() {
+		return c.opError("write", net.ErrWriteToConnected)
+	}
+	_, err := c.send(b, to, ttl)
+	return err
+}
+
+func (c *simPacketConn) send(b []byte, to netip.AddrPort, ttl int) (int, error) {
 	sim := c.host.sim
 	sim.mu.Lock()
 	defer sim.mu.Unlock()
@@ -148,6 +168,7 @@ func (c *simPacketConn) send(b []byte, to netip.AddrPort) (int, error) {
 	if len(b) > simMaxDatagram {
 		return 0, c.opError("write", os.NewSyscallError("write", syscall.EMSGSIZE))
 	}
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	from := c.local
 	if !from.Addr().IsValid() || from.Addr().IsUnspecified() {
 		addr, err := c.host.source(to.Addr())
@@ -156,47 +177,38 @@ func (c *simPacketConn) send(b []byte, to netip.AddrPort) (int, error) {
 		}
 		from = netip.AddrPortFrom(addr, from.Port())
 	}
-	if lost := sim.loss; lost != nil {
-		sim.mu.Unlock() // so that the hook may use the network itself
-		drop := lost(from, to, b)
-		sim.mu.Lock()
-		if drop {
-			return len(b), nil
-		}
-	}
-	if !c.host.down {
-		d := simDatagram{from, append([]byte(nil), b...)}
-		sim.after(sim.latency, func() { sim.deliver(c, d, to) })
-	}
+	c.host.network.carry(packet{from: from, to: to, b: append([]byte(nil), b...), ttl: ttl, sender: c}, &c.host.attachment)
 	return len(b), nil
 }
 
-// deliver puts a datagram into the socket that it is for. If the host is there
-// and the socket isn't, a connected sender learns of it by ICMP.
-func (s *Sim) deliver(sender *simPacketConn, d simDatagram, to netip.AddrPort) {
-	h := s.up(to.Addr())
-	if h == nil {
+// deliver puts a datagram into the socket that it is for.
+func (h *simHost) deliver(p packet) {
+	c := h.udp[p.to.Port()]
+	if c == nil || !c.takes(p.from, p.to) {
+		p.refuse()
 		return
 	}
-	c := h.udp[to.Port()]
-	if c == nil || !c.takes(d.from, to) {
-		if sender.remote.IsValid() {
-			s.after(s.latency, func() {
-				if s.up(d.from.Addr()) == sender.host {
-					sender.icmp = os.NewSyscallError("read", syscall.ECONNREFUSED)
-					sender.wake.Broadcast()
-				}
-			})
-		}
-		return
-	}
-	cost := len(d.b) + simDatagramCost
+	cost := len(p.b) + simDatagramCost
 	if c.queued+cost > simReadBuffer {
 		return
 	}
 	c.queued += cost
-	c.queue = append(c.queue, d)
+	c.queue = append(c.queue, simDatagram{p.from, p.b})
 	c.wake.Signal()
+}
+
+// refuse tells a connected sender by ICMP that nobody is at the port.
+func (p packet) refuse() {
+	c := p.sender
+	if !c.remote.IsValid() {
+		return
+	}
+	c.host.sim.after(p.took, func() {
+		if !c.host.down && !c.host.dead {
+			c.icmp = os.NewSyscallError("read", syscall.ECONNREFUSED)
+			c.wake.Broadcast()
+		}
+	})
 }
 
 func (c *simPacketConn) takes(from, to netip.AddrPort) bool {
