@@ -15,6 +15,7 @@ import (
 	"earshot/p2p"
 	"earshot/p2p/classic"
 	"earshot/p2p/control"
+	"earshot/p2p/nat"
 	"earshot/p2p/session"
 	wirec "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
@@ -61,12 +62,17 @@ type Transport struct {
 	talker    *classic.Talker
 	directory *directory
 	offer     offer
+	outside   outside
 	connected atomic.Bool
-	events    chan any // for Run's goroutine
+	logins    chan control.Connected // for the surveyor, the newest only
+	look      chan struct{}          // has it work
+	surveys   sync.WaitGroup         // that introductions have caused
+	events    chan any               // for Run's goroutine
 	ready     chan struct{}
 	ended     chan struct{}
 
 	// Set by Run before ready is closed.
+	life               context.Context // Run's
 	peer               *session.Endpoint
 	peerPort, talkPort uint16
 
@@ -96,7 +102,12 @@ func New(cfg Config) (*Transport, error) {
 		cfg: cfg, log: cfg.Log, own: cfg.Status,
 		talker: classic.NewTalker(cfg.Net, cfg.Name), directory: newDirectory(cfg.Name),
 		events: make(chan any, eventQueue), ready: make(chan struct{}), ended: make(chan struct{}),
+		logins: make(chan control.Connected, 1), look: make(chan struct{}, 1),
 	}
+	t.outside.asker = nat.New(nat.Config{
+		Write:   func(b []byte, to netip.AddrPort, ttl int) error { return t.peer.WriteTo(b, to, ttl) },
+		Servers: t.outside.askable, Token: t.outside.user, Local: t.addresses, Log: cfg.Log,
+	})
 	var err error
 	t.control, err = control.New(control.Config{
 		Net: cfg.Net, Host: cfg.Host, Port: cfg.Port, Resolve: cfg.Resolve,
@@ -123,8 +134,10 @@ func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer close(t.ended)
+	defer t.surveys.Wait()
 	defer running.Wait()
 	defer cancel()
+	t.life = ctx
 
 	conn, err := t.open(ctx)
 	if err != nil {
@@ -146,6 +159,7 @@ func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
 		return t.talker.Run(ctx, t.directory.contact, func(r p2p.Received) { t.post(ctx, r) })
 	})
 	running.Go(func() { t.watch(ctx) })
+	running.Go(func() { t.surveyor(ctx) })
 	close(t.ready)
 	for {
 		select {
@@ -180,7 +194,11 @@ func (t *Transport) open(ctx context.Context) (net.PacketConn, error) {
 	t.peerPort = hostnet.AddrPort(conn.LocalAddr()).Port()
 	t.peer, err = session.New(session.Config{
 		Conn: conn, Key: t.cfg.Key, Name: t.cfg.Name, Log: t.log,
-		Lookup: t.directory.lookup, Introduce: t.introduce,
+		Lookup: t.directory.lookup, Introduce: t.introduce, Network: t.outside.network,
+		Listen: func(ctx context.Context) (net.PacketConn, error) {
+			return t.cfg.Net.ListenPacket(ctx, netip.AddrPortFrom(any, 0))
+		},
+		Other: func(b []byte, from netip.AddrPort) { t.outside.asker.Packet(b, from) },
 	})
 	if err != nil {
 		conn.Close()
@@ -237,6 +255,8 @@ func (t *Transport) handle(event any, on func(p2p.Event)) {
 		}})
 	case session.Item:
 		t.received(e, on)
+	case session.Path:
+		on(p2p.Reached{Name: t.directory.spelled(e.Name), Device: e.Device, Route: e.Route, At: e.At, Why: e.Why})
 	case session.Typing:
 		on(p2p.Typing{From: t.directory.spelled(e.Name), Active: e.Active})
 	case p2p.Received:
@@ -264,6 +284,11 @@ func (t *Transport) welcome(e control.Connected) p2p.Connected {
 		}
 	}
 	t.connected.Store(true)
+	select {
+	case <-t.logins: // nobody needs the one before
+	default:
+	}
+	t.logins <- e
 	t.log.Info("logged in", "server", t.server(), "people", len(people), "resumed", e.Welcome.GetResumed())
 	connected := p2p.Connected{Server: t.server(), Self: self, Roster: people, Secure: true}
 	if firstUse {
@@ -286,25 +311,6 @@ func (t *Transport) received(e session.Item, on func(p2p.Event)) {
 		return
 	}
 	on(p2p.Received{From: t.directory.spelled(e.Name), Device: e.From, Item: item, Done: e.Done})
-}
-
-// introduce asks the coordinator to tell a device of this one.
-func (t *Transport) introduce(device identity.PublicKey) {
-	// While the coordinator is away the session tries what it knows.
-	_ = t.control.Send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Introduce{Introduce: &wire.Introduce{
-		Device: device[:], Candidates: hostCandidates(t.addresses()),
-	}}})
-}
-
-// introduced takes the coordinator's word that a device wants to talk.
-func (t *Transport) introduced(i *wire.Introduction) {
-	device, err := identity.ParsePublicKey(i.GetDevice())
-	if err != nil || wirec.ValidateName(i.GetUser().GetName()) != nil {
-		return
-	}
-	at := addressesOf(i.GetCandidates())
-	t.directory.introduced(device, i.GetUser().GetName(), at, time.Now())
-	t.peer.Introduced(device, at)
 }
 
 // Send implements p2p.Transport.

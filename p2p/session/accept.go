@@ -132,18 +132,18 @@ func (t *ticket) gone() {
 }
 
 // accept takes connections until ctx ends or the socket fails.
-func (e *Endpoint) accept(ctx context.Context, listener *quic.Listener) error {
+func (e *Endpoint) accept(ctx context.Context, on *lane, listener *quic.Listener) error {
 	for {
 		conn, err := listener.Accept(ctx)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errSocket, err)
 		}
-		e.running.Go(func() { e.welcome(ctx, conn) })
+		e.running.Go(func() { e.welcome(ctx, on, conn) })
 	}
 }
 
 // welcome hands a connection to the device that made it, if it is known.
-func (e *Endpoint) welcome(ctx context.Context, conn *quic.Conn) {
+func (e *Endpoint) welcome(ctx context.Context, on *lane, conn *quic.Conn) {
 	key, err := identity.PeerKey(conn.ConnectionState().TLS)
 	if err != nil {
 		closeConn(conn, codeStranger)
@@ -157,7 +157,7 @@ func (e *Endpoint) welcome(ctx context.Context, conn *quic.Conn) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, helloWithin)
 	defer cancel()
-	l, err := e.greet(ctx, conn, name, false)
+	l, err := e.greet(ctx, on, conn, name, false)
 	if err != nil {
 		e.log.Info("a device said no proper hello", "device", key.ID().Short(), "name", name, "error", err)
 		return

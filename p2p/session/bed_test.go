@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"earshot/p2p/punch"
 	"earshot/protocol/hostnet"
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
@@ -187,14 +188,19 @@ func (p *peer) lookup(key identity.PublicKey) (string, []netip.AddrPort, bool) {
 }
 
 // introduction is the coordinator's part.
-func (p *peer) introduction(to identity.PublicKey) {
+func (p *peer) introduction(to identity.PublicKey, key [punch.KeySize]byte, answer bool) {
 	p.mu.Lock()
-	p.introduced++
+	if !answer {
+		p.introduced++
+	}
 	there := p.introduce
-	at := slices.Clone(p.at)
+	i := Introduction{Key: key[:], Answer: answer}
+	for _, at := range p.at {
+		i.Candidates = append(i.Candidates, punch.Candidate{Kind: wire.Candidate_KIND_HOST, At: at})
+	}
 	p.mu.Unlock()
 	if other, ok := p.bed.lookup(to); ok && there && other.e != nil {
-		go other.e.Introduced(p.key.Public(), at)
+		go other.e.Introduced(p.key.Public(), i)
 	}
 }
 

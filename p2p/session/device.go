@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"earshot/p2p"
+	"earshot/p2p/punch"
 	"earshot/protocol/identity"
 
 	"github.com/quic-go/quic-go"
@@ -31,12 +32,21 @@ type device struct {
 	ctx          context.Context // of Run
 	machine      machine
 	links        map[linkID]*link // Endpoint.mu guards it too, for others to read
-	shown        *link            // in the last Path that was reported
+	shown        route            // in the last Path that was reported
 	known        netip.AddrPort
 	introduced   []netip.AddrPort
 	introducedAt time.Time
-	dialling     context.Context // nil if nothing is dialled
-	stopDialling context.CancelFunc
+	told         []punch.Candidate // by the last introduction
+	// asked and answered are the searches for a path that follow from this
+	// device's introduction and from the other's; nil for none.
+	asked, answered *exchange
+	introductions   *rate.Limiter
+	race            *race           // of the attempts that are under way
+	following       context.Context // of those on paths that were found; nil for none
+	stopFollowing   context.CancelFunc
+	why             string          // the last connection ended
+	dialling        context.Context // nil if nothing is dialled
+	stopDialling    context.CancelFunc
 }
 
 func newDevice(e *Endpoint, key identity.PublicKey) *device {
@@ -46,15 +56,14 @@ func newDevice(e *Endpoint, key identity.PublicKey) *device {
 		bytes:  rate.NewLimiter(rate.Limit(e.limits.bytes), int(e.limits.bytes)),
 		links:  make(map[linkID]*link),
 	}
-	d.machine = machine{lower: lower(e.self, key.ID()), look: d.look}
+	d.introductions = rate.NewLimiter(introductionsOfOne, introductionsAtOnce)
+	d.machine = machine{lower: lower(e.self, key.ID()), look: d.look, relayed: e.cfg.Relay != nil}
 	return d
 }
 
 // What happens to a device, besides what happens to its machine: a *link is a
 // new connection.
 type (
-	// evAddresses comes with an introduction.
-	evAddresses struct{ at []netip.AddrPort }
 	// evLater is an item that arrived and can't be stored now.
 	evLater struct{ id linkID }
 )
@@ -82,7 +91,10 @@ func (d *device) run() {
 			d.step(ev)
 		}
 		wake := d.machine.wake(time.Now())
-		if !d.machine.idle() || len(d.unstored) > 0 {
+		if search := d.search(time.Now()); !search.IsZero() && (wake.IsZero() || search.Before(wake)) {
+			wake = search
+		}
+		if !d.machine.idle() || len(d.unstored) > 0 || d.asked != nil || d.answered != nil {
 			idle = time.Time{}
 		} else {
 			if idle.IsZero() {
@@ -127,15 +139,24 @@ func (d *device) prepare(ev any, now time.Time) any {
 			d.e.hangUp(ev.conn, codeStranger)
 			return nil
 		}
-		d.known = ev.at
+		if ev.at.IsValid() {
+			d.known = ev.at
+			d.endSearch()
+		}
+		ev.lane.use(1)
 		d.setLink(ev.id, ev)
 		d.e.running.Go(ev.write)
 		d.e.running.Go(func() { d.box.put(evDown{ev.id, ev.read(d)}) })
-		return evReady{ev.id, ev.dialled}
-	case evAddresses:
-		d.introduced, d.introducedAt = ev.at, now
-		return evIntroduced{}
+		return evReady{ev.id, ev.dialled, ev.lane.relay}
+	case Introduction:
+		return d.meet(ev, now)
+	case evProbe:
+		if ev.ex == d.asked || ev.ex == d.answered {
+			d.advance(ev.ex, ev.heard, now)
+		}
+		return nil
 	case evDown:
+		d.why = ev.why.String()
 		d.setLink(ev.id, nil)
 	case evLater:
 		if l := d.links[ev.id]; l != nil {
@@ -159,7 +180,15 @@ func (d *device) do(action any, now time.Time) any {
 			d.dialling = nil
 		}
 	case actIntroduce:
-		d.e.cfg.Introduce(d.key)
+		return d.introduce(now)
+	case actDialRelay:
+		d.dialRelay()
+	case actRelay:
+		if a.open {
+			d.e.cfg.Relay.Open(d.key)
+		} else {
+			d.e.cfg.Relay.Close(d.key)
+		}
 	case actWrite:
 		d.links[a.id].send(a.item.frame, nil)
 	case actTyping:
@@ -181,23 +210,36 @@ func (d *device) do(action any, now time.Time) any {
 func (d *device) setLink(id linkID, l *link) {
 	d.e.mu.Lock()
 	defer d.e.mu.Unlock()
-	if l == nil {
-		delete(d.links, id)
-	} else {
+	if l != nil {
 		d.links[id] = l
+		return
 	}
+	if old := d.links[id]; old != nil {
+		old.lane.useLocked(-1)
+	}
+	delete(d.links, id)
 }
 
-// show reports where the device is reached, if that has changed.
+// show reports how the device is reached, if that has changed.
 func (d *device) show(l *link) {
-	was := d.shown
-	d.shown = l
-	switch {
-	case l != nil && (was == nil || was.at != l.at):
-		d.e.on(Path{Device: d.key, At: l.at, Up: true})
-	case l == nil && was != nil:
-		d.e.on(Path{Device: d.key, At: was.at})
+	var now route
+	var name string
+	if l != nil {
+		now, name = d.routeOf(l), l.name
+	} else if name, _, _ = d.e.cfg.Lookup(d.key); name == "" {
+		return // nobody knows it any more
 	}
+	was := d.shown
+	if d.shown = now; now == was {
+		return
+	}
+	path := Path{Device: d.key, Name: name, Route: now.by, At: now.at}
+	if l != nil {
+		d.e.log.Info("a device is reached", "device", d.key.ID().Short(), "name", name, "route", now.by.String(), "at", now.at)
+	} else if d.why != codeIdle.String() && d.why != codeShutdown.String() {
+		path.Why = d.why
+	}
+	d.e.on(path)
 }
 
 // look tells the machine how a connection is.
@@ -220,6 +262,7 @@ func (d *device) end() {
 		}
 	}
 	d.step(evEnd{})
+	d.endSearch()
 }
 
 // abandon fails what waits at a device whose goroutine never ran.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"earshot/protocol/hostnet"
-	"earshot/protocol/identity"
 )
 
 const (
@@ -53,28 +52,73 @@ func (d *device) dialAll(now time.Time) bool {
 	if d.dialling == nil {
 		d.dialling, d.stopDialling = context.WithCancel(d.ctx)
 	}
-	ctx, won := d.dialling, new(atomic.Bool)
+	ctx, won := d.dialling, new(race)
+	d.race = won
 	for i, at := range list {
-		d.e.running.Go(func() { d.attempt(ctx, at, time.Duration(i)*stagger, name, won) })
+		d.e.running.Go(func() {
+			if hostnet.Pause(ctx, time.Duration(i)*stagger) && !won.over() {
+				d.attempt(ctx, d.e.main, net.UDPAddrFromAddrPort(at), name, won)
+			}
+		})
 	}
 	return len(list) > 0
 }
 
-// attempt makes a connection to one address. The first of a round whose
-// handshake succeeds wins.
-func (d *device) attempt(ctx context.Context, at netip.AddrPort, after time.Duration, name string, won *atomic.Bool) {
-	if !hostnet.Pause(ctx, after) || won.Load() {
+// dialRelay tries to make a connection through the relay.
+func (d *device) dialRelay() {
+	name, _, ok := d.e.cfg.Lookup(d.key)
+	if !ok || d.e.relay == nil {
 		return
 	}
+	if d.dialling == nil {
+		d.dialling, d.stopDialling = context.WithCancel(d.ctx)
+	}
+	ctx, at := d.dialling, d.e.cfg.Relay.Addr(d.key)
+	d.e.running.Go(func() { d.attempt(ctx, d.e.relay, at, name, new(race)) })
+}
+
+// follow makes a connection on a path that was found, unless one is about to
+// be there by another.
+func (d *device) follow(on *lane, at netip.AddrPort, now time.Time) {
+	name, _, ok := d.e.cfg.Lookup(d.key)
+	if !ok {
+		return
+	}
+	if d.race == nil || now.UnixNano()-d.race.won.Load() > int64(raceFor) && d.race.over() {
+		d.race = new(race)
+	}
+	if d.following == nil {
+		d.following, d.stopFollowing = context.WithCancel(d.ctx)
+	}
+	ctx, won := d.following, d.race
+	d.e.running.Go(func() {
+		if !won.over() {
+			d.attempt(ctx, on, net.UDPAddrFromAddrPort(at), name, won)
+		}
+	})
+}
+
+// race lets one of several attempts win.
+type race struct{ won atomic.Int64 } // when, Unix time in ns
+
+// raceFor is how long the winner has to become a connection.
+const raceFor = time.Second
+
+func (r *race) over() bool { return r.won.Load() != 0 }
+
+func (r *race) win() bool { return r.won.CompareAndSwap(0, time.Now().UnixNano()) }
+
+// attempt makes a connection to one address. The first of a round whose
+// handshake succeeds wins.
+func (d *device) attempt(ctx context.Context, on *lane, at net.Addr, name string, won *race) {
 	ctx, cancel := context.WithTimeout(ctx, attemptWithin)
 	defer cancel()
-	conn, err := d.e.tr.Dial(ctx, net.UDPAddrFromAddrPort(at),
-		identity.ClientTLS(d.e.tls.certificate, identity.ALPNPeer, identity.Expect(d.key)), dialConfig)
+	conn, err := on.dial(ctx, at, d.key)
 	if err != nil {
 		d.e.log.Debug("a device was not reached", "device", d.key.ID().Short(), "name", name, "at", at, "error", err)
 		return
 	}
-	if !won.CompareAndSwap(false, true) {
+	if !won.win() {
 		closeConn(conn, codeReplaced)
 		return
 	}
@@ -83,7 +127,7 @@ func (d *device) attempt(ctx context.Context, at netip.AddrPort, after time.Dura
 	// both did it.
 	greeting, cancel := context.WithTimeout(d.ctx, helloWithin)
 	defer cancel()
-	l, err := d.e.greet(greeting, conn, name, true)
+	l, err := d.e.greet(greeting, on, conn, name, true)
 	if err != nil {
 		why := codeOf(context.Cause(conn.Context()))
 		d.e.log.Debug("a device refused the session", "device", d.key.ID().Short(), "name", name, "at", at, "error", err)

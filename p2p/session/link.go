@@ -35,10 +35,11 @@ type link struct {
 	conn    *quic.Conn
 	stream  *quic.Stream
 	in      *reader
+	lane    *lane
 	dialled bool
-	name    string // whom the device belongs to
-	at      netip.AddrPort
-	used    atomic.Int64 // when an item last arrived, Unix time in ns
+	name    string         // whom the device belongs to
+	at      netip.AddrPort // zero for the relay
+	used    atomic.Int64   // when an item last arrived, Unix time in ns
 
 	mu    sync.Mutex
 	out   []leaving // what the stream has no room for
@@ -55,8 +56,8 @@ type leaving struct {
 var linkIDs atomic.Uint64
 
 // greet exchanges hellos on a new connection, which it closes on error.
-func (e *Endpoint) greet(ctx context.Context, conn *quic.Conn, name string, dialled bool) (*link, error) {
-	l := &link{id: linkID(linkIDs.Add(1)), conn: conn, dialled: dialled, name: name,
+func (e *Endpoint) greet(ctx context.Context, on *lane, conn *quic.Conn, name string, dialled bool) (*link, error) {
+	l := &link{id: linkID(linkIDs.Add(1)), lane: on, conn: conn, dialled: dialled, name: name,
 		at: hostnet.AddrPort(conn.RemoteAddr()), wake: make(chan struct{}, 1)}
 	err := l.exchange(ctx, hello(e.cfg.Name))
 	if err == nil {

@@ -16,6 +16,15 @@ const (
 	// secondDialler is how long the device with the higher ID waits for the
 	// other one to dial, and when the other one has itself introduced.
 	secondDialler = 300 * time.Millisecond
+	// introduceAfter is how long a connection may take that is simply dialled
+	// before the coordinator is asked for help, which it is again each
+	// introduceAgain.
+	introduceAfter = 30 * time.Millisecond
+	introduceAgain = 3 * time.Second
+	// relayAfter is how long nothing else works before the relay is taken, and
+	// upgradeEvery how often something better is looked for from then on.
+	relayAfter   = 500 * time.Millisecond
+	upgradeEvery = time.Minute
 	// ackWithin is when a peer that acknowledges nothing must show another sign
 	// of life, or a second connection is made.
 	ackWithin = 2 * time.Second
@@ -52,6 +61,7 @@ type linkID uint64
 type connection struct {
 	id      linkID
 	dialled bool // by this device
+	relayed bool
 	ready   time.Time
 	// packets counts what arrived, and heard is when that last grew. used is
 	// when an item last went over the connection.
@@ -96,6 +106,12 @@ type machine struct {
 	wanted    time.Time // until when a session is wanted though nothing waits
 	backoff   backoff
 
+	relayed    bool      // there is a relay
+	blocked    bool      // nothing but the relay can work
+	relayOpen  bool      // this device has asked for packets through it
+	relayReady bool      // the other one, too
+	upgrade    time.Time // when to look for a better path than the relay
+
 	look    func(linkID) vital
 	actions []any
 }
@@ -107,8 +123,13 @@ type (
 	evReady   struct {
 		id      linkID
 		dialled bool // by this device
+		relayed bool
 	}
-	evDown struct {
+	// evRelay says whether packets go through the relay.
+	evRelay struct{ ready bool }
+	// evBlocked says whether one of the two can't be reached by UDP at all.
+	evBlocked struct{ blocked bool }
+	evDown    struct {
 		id  linkID
 		why code
 	}
@@ -117,7 +138,7 @@ type (
 		refused error // nil if it is stored
 	}
 	// evIntroduced says that the other device asks for a session.
-	evIntroduced struct{}
+	evIntroduced struct{ blocked bool }
 	// evRejected is what the other device said to a connection before it was
 	// ready.
 	evRejected struct{ why code }
@@ -132,6 +153,8 @@ type (
 type (
 	actDial      struct{} // all addresses
 	actStopDial  struct{}
+	actDialRelay struct{}
+	actRelay     struct{ open bool }
 	actIntroduce struct{}
 	actWrite     struct {
 		id   linkID
@@ -172,12 +195,17 @@ func (m *machine) step(ev any, now time.Time) (actions []any) {
 		m.wanted = time.Time{}
 	case evReady:
 		m.measure(now)
-		m.add(&connection{id: ev.id, dialled: ev.dialled}, now)
+		m.add(&connection{id: ev.id, dialled: ev.dialled, relayed: ev.relayed}, now)
+	case evRelay:
+		m.relay(ev.ready)
+	case evBlocked:
+		m.blocked = ev.blocked
 	case evDown:
 		m.down(ev.id, ev.why, now)
 	case evAck:
 		m.acknowledge(ev, now)
 	case evIntroduced:
+		m.blocked = ev.blocked
 		m.introduced(now)
 	case evRejected:
 		m.rejected(ev.why, now)
@@ -198,6 +226,7 @@ func (m *machine) step(ev any, now time.Time) (actions []any) {
 	}
 	m.pump(now)
 	m.dial(now)
+	m.detour(now)
 	return m.actions
 }
 
@@ -297,7 +326,14 @@ func (m *machine) add(c *connection, now time.Time) {
 		return
 	}
 	loser := m.current
-	if !m.suspect(now) && now.Sub(loser.ready) < freshFor && loser.dialled == m.lower && c.dialled != m.lower {
+	if c.relayed != loser.relayed {
+		if c.relayed && !m.suspect(now) {
+			loser = c
+			m.test(m.current, now)
+		} else {
+			m.use(c, now)
+		}
+	} else if !m.suspect(now) && now.Sub(loser.ready) < freshFor && loser.dialled == m.lower && c.dialled != m.lower {
 		loser = c
 		// The other device may have forgotten the first one all the same.
 		m.test(m.current, now)
@@ -373,7 +409,13 @@ func (m *machine) wake(now time.Time) (at time.Time) {
 			at = t
 		}
 	}
+	if m.current != nil && m.current.relayed {
+		earliest(m.upgrade)
+	}
 	if m.dialling {
+		if m.relayed && !m.relayOpen {
+			earliest(m.since.Add(relayAfter))
+		}
 		earliest(m.since.Add(giveUp))
 		earliest(m.introduce)
 		if m.round < len(rounds) {

@@ -68,12 +68,55 @@ func (m *machine) dial(now time.Time) {
 		return
 	}
 	if !m.introduce.IsZero() && !now.Before(m.introduce) {
-		m.introduce = time.Time{}
+		m.introduce = now.Add(introduceAgain)
 		m.act(actIntroduce{})
 	}
 	for m.round < len(rounds) && !now.Before(m.first.Add(rounds[m.round])) {
 		m.round++
 		m.act(actDial{})
+		if m.relayReady && m.lower {
+			m.act(actDialRelay{})
+		}
+	}
+}
+
+// relay is what goes through the coordinator, or doesn't any more. The
+// connections on it show by themselves that they are dead.
+func (m *machine) relay(ready bool) {
+	was := m.relayReady
+	m.relayReady = ready
+	if ready && !was && m.lower && m.dialling {
+		m.act(actDialRelay{})
+	}
+}
+
+// detour takes the relay while nothing else works, and looks for something
+// better meanwhile.
+func (m *machine) detour(now time.Time) {
+	if !m.relayed {
+		return
+	}
+	want := m.dialling && (m.blocked || !now.Before(m.since.Add(relayAfter)))
+	for _, c := range m.links {
+		want = want || c.relayed
+	}
+	if want != m.relayOpen {
+		m.relayOpen = want
+		m.act(actRelay{want})
+		if !want {
+			m.relayReady = false
+		}
+	}
+	if m.current == nil || !m.current.relayed {
+		m.upgrade = time.Time{}
+		return
+	}
+	if m.upgrade.IsZero() {
+		m.upgrade = now.Add(upgradeEvery)
+	}
+	if !now.Before(m.upgrade) {
+		m.upgrade = now.Add(upgradeEvery)
+		m.act(actIntroduce{})
 	}
 }
 
@@ -84,7 +127,7 @@ func (m *machine) startDialling(now time.Time) {
 		return
 	}
 	m.dialling, m.since, m.round = true, now, 0
-	m.first, m.introduce = now, now.Add(secondDialler)
+	m.first, m.introduce = now, now.Add(introduceAfter)
 	if !m.lower {
 		m.first, m.introduce = now.Add(secondDialler), now
 	}

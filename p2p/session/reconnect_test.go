@@ -255,15 +255,15 @@ func TestIdle(t *testing.T) {
 		}
 		low.mu.Lock()
 		defer low.mu.Unlock()
-		var ups []bool
+		var routes []p2p.Route
 		for _, path := range low.paths {
-			ups = append(ups, path.Up)
-			if path.At != high.at[0] || path.Device != high.key.Public() {
+			routes = append(routes, path.Route)
+			if path.Route != p2p.RouteNone && path.At != high.at[0] || path.Why != "" || path.Device != high.key.Public() {
 				b.Errorf("a path to %v", path.At)
 			}
 		}
-		if fmt.Sprint(ups) != "[true false true]" {
-			b.Errorf("paths were reported %v", ups)
+		if fmt.Sprint(routes) != "[direct none direct]" {
+			b.Errorf("paths were reported %v", routes)
 		}
 	})
 }

@@ -15,10 +15,12 @@ import (
 	"time"
 
 	"earshot/p2p"
+	"earshot/p2p/punch"
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
 
 	"github.com/quic-go/quic-go"
+	"golang.org/x/time/rate"
 )
 
 // Config is what New needs.
@@ -33,10 +35,21 @@ type Config struct {
 	// ok is false for a device that is not to be talked to. It is called from
 	// many goroutines and must not call the Endpoint.
 	Lookup func(identity.PublicKey) (name string, at []netip.AddrPort, ok bool)
-	// Introduce asks the coordinator to let the device know of this one, and
-	// returns at once. It may do nothing. It must not call the Endpoint.
-	Introduce func(identity.PublicKey)
-	Log       *slog.Logger // nil for none
+	// Introduce asks the coordinator to let the device know of this one, with a
+	// key for probes, and returns at once; answer says that the device has done
+	// so before, with this key. It may do nothing. It must not call the
+	// Endpoint.
+	Introduce func(device identity.PublicKey, key [punch.KeySize]byte, answer bool)
+	// Network says how the NATs on the way out behave, and how far a datagram
+	// goes that passes them and not much more; nil knows nothing.
+	Network func() (nat wire.Nat, ttl int)
+	// Listen opens another socket like Conn, on any port; nil opens none.
+	Listen func(context.Context) (net.PacketConn, error)
+	// Other takes datagrams of Conn that are neither QUIC nor probes; nil
+	// drops them. It must not keep them.
+	Other func(datagram []byte, from netip.AddrPort)
+	Relay Relay        // nil for none
+	Log   *slog.Logger // nil for none
 }
 
 // Event is what an Endpoint reports.
@@ -61,11 +74,14 @@ type (
 		Name   string
 		Active bool
 	}
-	// Path says where a device is reached from now on, or no longer.
+	// Path says how a device is reached from now on. p2p.RouteNone is not at
+	// all, and Why is then the reason, or empty if nobody needed it.
 	Path struct {
 		Device identity.PublicKey
-		At     netip.AddrPort
-		Up     bool
+		Name   string
+		Route  p2p.Route
+		At     netip.AddrPort // zero for p2p.RouteNone and p2p.RouteRelayed
+		Why    string
 	}
 )
 
@@ -79,18 +95,26 @@ type Endpoint struct {
 	cfg    Config
 	log    *slog.Logger
 	self   identity.ID
-	tr     *quic.Transport
+	main   *lane
+	relay  *lane // nil for none
+	reset  quic.StatelessResetKey
 	tls    tlsConfigs
 	limits limits
 	admit  *admission
+	// introductions are those that others may make in all.
+	introductions *rate.Limiter
 
-	running sync.WaitGroup // of everything that Run has started
+	running  sync.WaitGroup // of what Run has started
+	carrying sync.WaitGroup // and of what is below connections, which ends last
 
 	mu      sync.Mutex
 	state   state
 	ctx     context.Context // of Run
+	lanes   context.Context // until nothing needs to be carried any more
 	on      func(Event)
 	devices map[identity.PublicKey]*device
+	// exchanges are the searches that probes may belong to.
+	exchanges map[punch.ExchangeID]*exchange
 }
 
 type state uint8
@@ -106,25 +130,42 @@ func New(cfg Config) (*Endpoint, error) {
 	if cfg.Conn == nil || cfg.Lookup == nil || cfg.Name == "" || cfg.Key.IsZero() {
 		return nil, fmt.Errorf("%w: the configuration of the sessions is incomplete", p2p.ErrTransport)
 	}
-	if cfg.Introduce == nil {
-		cfg.Introduce = func(identity.PublicKey) {}
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg = cfg.withDefaults()
 	reset, err := resetKey(cfg.Key)
 	if err != nil {
 		return nil, err
 	}
 	e := &Endpoint{
 		cfg: cfg, log: cfg.Log, self: cfg.Key.Public().ID(), limits: defaultLimits, admit: newAdmission(),
-		tls: newTLS(cfg.Key), devices: make(map[identity.PublicKey]*device),
+		tls: newTLS(cfg.Key), reset: reset, introductions: rate.NewLimiter(introductionsOfAll, 2*introductionsOfAll),
+		devices: make(map[identity.PublicKey]*device), exchanges: make(map[punch.ExchangeID]*exchange),
 	}
-	e.tr = &quic.Transport{
-		Conn: cfg.Conn, ConnectionIDLength: 8, StatelessResetKey: &reset,
-		VerifySourceAddress: e.admit.verify, ConnContext: e.admit.arrive,
+	e.main = e.newLane(cfg.Conn)
+	if cfg.Relay != nil {
+		e.relay = e.newLane(cfg.Relay.PacketConn())
+		e.relay.relay = true
 	}
 	return e, nil
+}
+
+// withDefaults replaces what is missing by what does nothing.
+func (c Config) withDefaults() Config {
+	if c.Introduce == nil {
+		c.Introduce = func(identity.PublicKey, [punch.KeySize]byte, bool) {}
+	}
+	if c.Network == nil {
+		c.Network = func() (wire.Nat, int) { return wire.Nat_NAT_UNSPECIFIED, 0 }
+	}
+	if c.Listen == nil {
+		c.Listen = func(context.Context) (net.PacketConn, error) { return nil, errors.ErrUnsupported }
+	}
+	if c.Other == nil {
+		c.Other = func([]byte, netip.AddrPort) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
 }
 
 // resetKey is the same in every life of this device, so that it can tell peers
@@ -146,21 +187,26 @@ func resetKey(key identity.Key) (quic.StatelessResetKey, error) {
 func (e *Endpoint) Run(ctx context.Context, on func(Event)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	listener, err := e.tr.Listen(e.tls.server, acceptConfig)
-	if err != nil {
-		e.end()
-		return fmt.Errorf("%w: %w", p2p.ErrTransport, err)
+	// Connections end before what carries them, so that they can say so.
+	carry, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	e.start(ctx, carry, on)
+	e.main.carry(carry, nil)
+	e.running.Go(func() { cancel(e.main.serve(ctx)) })
+	if e.relay != nil {
+		e.relay.carry(carry, nil)
+		e.running.Go(func() {
+			if err := e.relay.serve(ctx); ctx.Err() == nil {
+				e.log.Error("nobody is reached through the relay any more", "error", err)
+			}
+		})
 	}
-	e.start(ctx, on)
-	e.running.Go(func() {
-		cancel(e.accept(ctx, listener))
-	})
 	<-ctx.Done()
 	cause := context.Cause(ctx)
-	listener.Close()
 	e.end()
 	e.running.Wait()
-	e.tr.Close()
+	stop()
+	e.carrying.Wait()
 	if errors.Is(cause, errSocket) {
 		return fmt.Errorf("%w: %w", p2p.ErrTransport, cause)
 	}
@@ -168,10 +214,10 @@ func (e *Endpoint) Run(ctx context.Context, on func(Event)) error {
 }
 
 // start lets the devices work that there are already.
-func (e *Endpoint) start(ctx context.Context, on func(Event)) {
+func (e *Endpoint) start(ctx, carry context.Context, on func(Event)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.state, e.ctx, e.on = running, ctx, on
+	e.state, e.ctx, e.lanes, e.on = running, ctx, carry, on
 	for _, d := range e.devices {
 		e.running.Go(d.run)
 	}
@@ -255,14 +301,6 @@ func (e *Endpoint) Send(to identity.PublicKey, item *wire.Item, done func(error)
 
 // Typing tells a device that this person is writing, if there is a session.
 func (e *Endpoint) Typing(to identity.PublicKey, active bool) { e.tell(to, evTyping{active}) }
-
-// Introduced says that a device wants to talk, by the coordinator's word, and
-// where it may be reached. It is heard only if Lookup knows the device.
-func (e *Endpoint) Introduced(from identity.PublicKey, at []netip.AddrPort) {
-	if _, _, ok := e.cfg.Lookup(from); ok {
-		e.post(from, evAddresses{at})
-	}
-}
 
 // Forget ends the session with a device and fails what is queued for it with
 // p2p.ErrNotConnected, because it is trusted no more. Lookup no longer admits

@@ -241,7 +241,7 @@ func TestBeforeAndAfterRun(t *testing.T) {
 		}
 		low.e.Wake()
 		low.e.Forget(high.key.Public())
-		low.e.Introduced(high.key.Public(), nil)
+		low.e.Introduced(high.key.Public(), Introduction{})
 		pauseFor(time.Second)
 		if n := len(high.links()); n > 0 {
 			b.Errorf("the other one has %d connections left", n)

@@ -1,0 +1,109 @@
+package punch
+
+import (
+	"net/netip"
+	"time"
+
+	"earshot/protocol/wire"
+)
+
+// With a NAT that takes another port for every destination on one side only,
+// the other side's address is known and its own is a guess among 64,512 ports.
+// 256 sockets behind the hard NAT make as many ports good, and then 1,024
+// guesses find one with a probability of 98 %, 2,048 with 99.97 % (Ford,
+// Srisuresh, Kegel: Peer-to-Peer Communication Across NATs, 2005, leaves that
+// open; the birthday paradox closes it).
+const (
+	crowdSockets = 256
+	crowdGuesses = 2048
+	// crowdAfter is how long plain probing has, which does where the other
+	// NAT admits everyone.
+	crowdAfter = 250 * time.Millisecond
+	// crowdTick and crowdBatch bound the rate: 1,600 datagrams a second.
+	crowdTick  = 10 * time.Millisecond
+	crowdBatch = 16
+	// openBatch is how many sockets open the NAT in one tick.
+	openBatch = 64
+	// guessAfter is how much later the guesses begin than the openers, which
+	// have to be there first; introductions take about as long.
+	guessAfter = 150 * time.Millisecond
+)
+
+// crowd is the state of it.
+type crowd struct {
+	sockets int // open ones
+	asked   bool
+	opened  int // sockets that have sent their opener
+	ports   []uint16
+	guessed int
+	last    time.Time
+}
+
+// hardHere and hardThere say on which side the hard NAT is, if on one only.
+func (m *Machine) hardHere() bool {
+	return m.told && m.cfg.Local == wire.Nat_NAT_HARD && m.remote == wire.Nat_NAT_EASY
+}
+
+func (m *Machine) hardThere() bool {
+	return m.told && m.cfg.Local == wire.Nat_NAT_EASY && m.remote == wire.Nat_NAT_HARD
+}
+
+// reflexive is the other device's public IPv4 address, as the coordinator has
+// seen it.
+func (m *Machine) reflexive() (netip.AddrPort, bool) {
+	for _, t := range m.targets {
+		if t.kind == wire.Candidate_KIND_REFLEXIVE && t.at.Addr().Is4() {
+			return t.at, true
+		}
+	}
+	return netip.AddrPort{}, false
+}
+
+// nextCrowd is when the crowd has something to do; zero is never.
+func (m *Machine) nextCrowd() time.Time {
+	at, ok := m.reflexive()
+	begin := m.start.Add(crowdAfter)
+	if !ok || !at.IsValid() {
+		return time.Time{}
+	}
+	c := &m.crowd
+	switch {
+	case m.hardHere() && !c.asked:
+		return begin
+	case m.hardHere() && c.opened < c.sockets:
+		return c.last.Add(crowdTick)
+	case m.hardThere() && c.ports == nil:
+		return begin.Add(guessAfter)
+	case m.hardThere() && c.guessed < len(c.ports):
+		return c.last.Add(crowdTick)
+	}
+	return time.Time{}
+}
+
+// celebrate does what the crowd has to do.
+func (m *Machine) celebrate(now time.Time) {
+	if next := m.nextCrowd(); next.IsZero() || now.Before(next) {
+		return
+	}
+	c := &m.crowd
+	c.last = now
+	at, _ := m.reflexive()
+	switch {
+	case m.hardHere() && !c.asked:
+		c.asked = true
+		m.act(Open{crowdSockets})
+	case m.hardHere():
+		for range min(openBatch, c.sockets-c.opened) {
+			c.opened++
+			m.act(Send{To: at, TTL: m.cfg.TTL, Socket: c.opened})
+		}
+	case m.hardThere():
+		if c.ports == nil {
+			c.ports = m.cfg.Pick(crowdGuesses)
+		}
+		for range min(crowdBatch, len(c.ports)-c.guessed) {
+			m.act(Send{To: netip.AddrPortFrom(at.Addr(), c.ports[c.guessed])})
+			c.guessed++
+		}
+	}
+}
