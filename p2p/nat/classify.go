@@ -29,6 +29,7 @@ type verdict struct {
 // is blocked.
 func judge(questions []*question, local []netip.AddrPort, four bool) (v verdict) {
 	var seen []netip.AddrPort // in the order of the ports
+	refused := false
 	for _, q := range questions {
 		if q.to.Addr().Is4() != four {
 			continue
@@ -37,10 +38,13 @@ func judge(questions []*question, local []netip.AddrPort, four bool) (v verdict)
 		if q.purpose == forBinding && q.answered {
 			seen = append(seen, q.seen)
 		}
+		refused = refused || q.refused
 	}
 	switch {
 	case !v.asked:
 		return v
+	case len(seen) == 0 && refused:
+		return v // it did come back
 	case len(seen) == 0:
 		v.kind = Blocked
 		return v

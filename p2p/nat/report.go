@@ -43,17 +43,6 @@ func (k Kind) String() string {
 	return kindNames[Unknown]
 }
 
-// ParseKind is the inverse of Kind's String. Any other word is Unknown: it comes
-// from a peer that may be newer than this program.
-func ParseKind(s string) Kind {
-	for k, name := range kindNames {
-		if s == name {
-			return Kind(k)
-		}
-	}
-	return Unknown
-}
-
 // Filtering is what gets in through NAT and firewall (RFC 4787, 5).
 type Filtering uint8
 
