@@ -94,6 +94,9 @@ type Config struct {
 	// Group is told of every message to everyone that was let through, for
 	// those who are not reached by datagrams; nil is nobody. It must not wait.
 	Group func(sender, text string)
+	// Other is asked about every datagram that is within the rate, and takes
+	// those of another protocol; nil takes none. It must not keep them.
+	Other func(datagram []byte, from netip.AddrPort, now time.Time) bool
 	// TrustedNetworks are those from which a login may claim an endpoint of
 	// another IP address than its own.
 	TrustedNetworks []netip.Prefix

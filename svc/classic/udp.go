@@ -79,6 +79,9 @@ func (s *Server) handle(ctx context.Context, from netip.AddrPort, datagram []byt
 		s.metrics.drop("rate")
 		return
 	}
+	if s.cfg.Other != nil && s.cfg.Other(datagram, from, now) {
+		return
+	}
 	m, encoding, err := wire.ParseDatagram(datagram)
 	if err != nil {
 		if errors.Is(err, wire.ErrUnknownVerb) {

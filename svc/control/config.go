@@ -101,7 +101,13 @@ type Config struct {
 	// of another IP address than its own.
 	TrustedNetworks []netip.Prefix
 	// Plain, if set, is written to connections that don't begin as TLS does.
-	Plain  string
+	Plain string
+	// StunPorts are the UDP ports that answer STUN (svc/stun), and WebPort the
+	// TCP port of the WebSocket (svc/web), as clients are told; zero for none.
+	StunPorts []uint16
+	WebPort   uint16
+	// Relay, if set, gets the connections that are for it.
+	Relay  Relay
 	Limits Limits
 	// Log is for what the administrator may want to know; nil logs nothing.
 	Log *slog.Logger

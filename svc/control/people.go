@@ -34,7 +34,7 @@ func (p *person) devices() []roster.Device {
 		}
 		for _, c := range p.sessions {
 			if c.key == d.Key {
-				devices[i].Online, devices[i].Candidates = true, c.candidates
+				devices[i].Online, devices[i].Candidates = true, c.onRoster(c.candidates)
 			}
 		}
 	}
@@ -136,6 +136,8 @@ func (s *Server) enter(c *session, name string, status roster.Status, known rost
 		p.status = status
 	}
 	p.account, c.person = account, p
+	c.seen, c.token = []netip.Addr{limit.Host(c.from)}, newToken()
+	s.tokens[c.token] = c
 	s.devices[c.key] = c
 	if old != nil {
 		p.sessions[slices.Index(p.sessions, old)] = c
@@ -146,6 +148,7 @@ func (s *Server) enter(c *session, name string, status roster.Status, known rost
 	}
 	if err := s.show(p); errors.Is(err, roster.ErrNameTaken) {
 		delete(s.devices, c.key)
+		delete(s.tokens, c.token)
 		p.sessions = slices.DeleteFunc(p.sessions, func(other *session) bool { return other == c })
 		_ = s.show(p)
 		return errOnline
@@ -158,6 +161,7 @@ func (s *Server) enter(c *session, name string, status roster.Status, known rost
 	c.say(wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Welcome{Welcome: &wire.Welcome{
 		Version: version, Account: p.accountMessage(), Epoch: s.cfg.Roster.Epoch(), Resumed: resumed,
 		KeepaliveSeconds: uint32(keepalive.Seconds()),
+		StunPorts:        s.stunPorts(), StunToken: c.token, WebPort: uint32(s.cfg.WebPort), Relay: s.cfg.Relay != nil,
 	}}}))
 	s.tellAccount(p, c)
 	s.known(c.raw, c.from)
@@ -188,6 +192,7 @@ func (s *Server) end(c *session, reason string, last *refusal) {
 // gone ends a session that stands nowhere any more. mu is held.
 func (s *Server) gone(c *session, reason string, last *refusal) {
 	c.ended = true
+	delete(s.tokens, c.token)
 	c.finish(last)
 	s.metrics.devices.Dec()
 	s.online.Add(-1)

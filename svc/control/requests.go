@@ -133,13 +133,17 @@ func (c *session) introduce(m *wire.Introduce) error {
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	other := s.devices[key]
-	if c.ended || other == nil || other == c || other.person.id == 0 && other.person != c.person {
+	other, now := s.devices[key], time.Now()
+	if c.ended || other == nil || other == c || !c.mayReach(other, m.Answer, now) {
 		s.metrics.drop("introduction to nobody")
 		return nil
 	}
+	if !m.Answer {
+		c.asks(other, now)
+	}
 	other.say(wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Introduction{Introduction: &wire.Introduction{
-		User: c.person.user().Wire(), Device: c.key[:], Candidates: roster.WireCandidates(candidates), ProbeKey: m.ProbeKey,
+		User: c.person.user().Wire(), Device: c.key[:], Candidates: roster.WireCandidates(c.own(candidates)), ProbeKey: m.ProbeKey,
+		Nat: m.Nat, Answer: m.Answer,
 	}}}))
 	s.metrics.introductions.Inc()
 	return nil

@@ -44,6 +44,7 @@ type Server struct {
 	logins   limit.Rate
 	people   map[string]*person // with a device online, by name key
 	devices  map[identity.PublicKey]*session
+	tokens   map[string]*session
 	joins    map[uint64]*join
 	lastJoin uint64
 }
@@ -66,6 +67,9 @@ func New(cfg Config) (*Server, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	config := identity.ServerTLS(tls.Certificate{}, identity.ALPNControl, nil)
+	if cfg.Relay != nil {
+		config.NextProtos = append(config.NextProtos, identity.ALPNRelay)
+	}
 	config.Certificates, config.GetCertificate = nil, cfg.Certificate
 	// Small records first, as for a web page, would cost a write each.
 	config.DynamicRecordSizingDisabled = true
@@ -79,6 +83,7 @@ func New(cfg Config) (*Server, error) {
 		logins:   limit.NewRate(limits.LoginsPerSecondPerAddress, 4*time.Second),
 		people:   make(map[string]*person),
 		devices:  make(map[identity.PublicKey]*session),
+		tokens:   make(map[string]*session),
 		joins:    make(map[uint64]*join),
 	}
 	s.buffers.New = func() any { return new([]byte) }
@@ -190,6 +195,8 @@ func (s *Server) receive(ctx context.Context, raw net.Conn, from netip.Addr) {
 	switch conn.ConnectionState().NegotiatedProtocol {
 	case identity.ALPNControl:
 		s.greet(ctx, conn, raw, from)
+	case identity.ALPNRelay:
+		s.relay(ctx, conn, raw, from)
 	default: // the TLS configuration admits no other protocol
 		s.close(raw, from)
 	}
@@ -243,6 +250,7 @@ func (c *peekedConn) Read(b []byte) (int, error) {
 // be ahead of the call. Devices that have been taken off it are disconnected,
 // the others are told, and so is everybody else.
 func (s *Server) AccountChanged(before, after engine.Account) {
+	s.forgetRelays(before, after)
 	name := after.Name
 	if name == "" {
 		name = before.Name

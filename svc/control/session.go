@@ -35,7 +35,10 @@ type session struct {
 
 	// These belong to Server.mu.
 	person     *person
-	candidates []roster.Candidate
+	candidates []roster.Candidate // as the device gave them
+	seen       []netip.Addr       // hosts at which it is known to be
+	token      string             // its USERNAME for STUN
+	asked      map[identity.PublicKey]time.Time
 	ended      bool
 
 	// These belong to the reader.

@@ -21,6 +21,7 @@ import (
 	"earshot/svc/control"
 	"earshot/svc/engine"
 	"earshot/svc/roster"
+	"earshot/svc/stun"
 )
 
 // DefaultPort is served if nobody says otherwise.
@@ -87,6 +88,7 @@ type Coordinator struct {
 	addrs   Addrs
 	classic *classic.Server
 	control *control.Server // nil without accounts
+	stun    *stun.Server    // as control
 }
 
 // New checks a configuration and starts nothing. The error belongs to
@@ -147,7 +149,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	c.started = true
 	c.mu.Unlock()
 
-	s, err := openSockets(ctx, c.cfg.Net, c.cfg.Listen)
+	s, err := openSockets(ctx, c.cfg.Net, c.cfg.Listen, c.cfg.Accounts != nil)
 	if err != nil {
 		return err
 	}
@@ -173,6 +175,9 @@ func (c *Coordinator) Run(ctx context.Context) error {
 		}
 		mainErr = c.control.Run(ctx)
 	})
+	if c.stun != nil {
+		others.Go(func() { _ = c.stun.Run(ctx) }) // it is nil
+	}
 	err = c.classic.Run(ctx)
 	cancel()
 	others.Wait()
@@ -187,12 +192,28 @@ func (c *Coordinator) assemble(s *sockets) error {
 		Limits: c.cfg.Limits, Log: c.cfg.Log, Metrics: c.cfg.Metrics,
 	}
 	var secure *control.Server
+	var address *stun.Server
 	if c.cfg.Accounts != nil {
 		var err error
+		address, err = stun.New(stun.Config{
+			Main: s.packet, Second: s.second, Third: s.third, Log: c.cfg.Log, Metrics: c.cfg.Metrics,
+			Seen: func(token string, at netip.AddrPort) { secure.Seen(token, at) },
+		})
+		if err != nil {
+			return err
+		}
+		cfg.Other = func(datagram []byte, from netip.AddrPort, now time.Time) bool {
+			ours := stun.Is(datagram)
+			if ours {
+				address.Handle(datagram, from, now)
+			}
+			return ours
+		}
 		secure, err = control.New(control.Config{
 			Listener: s.main, Roster: c.roster, Accounts: c.cfg.Accounts, Policy: c.cfg.Registration,
 			Certificate: c.cfg.Certificate, TrustedNetworks: c.cfg.TrustedNetworks, Plain: greeting,
-			Limits: c.secureLimits(), Log: c.cfg.Log, Metrics: c.cfg.Metrics,
+			StunPorts: []uint16{s.addrs().UDP.Port(), s.addrs().UDP.Port() + 1},
+			Limits:    c.secureLimits(), Log: c.cfg.Log, Metrics: c.cfg.Metrics,
 		})
 		if err != nil {
 			return err
@@ -209,7 +230,7 @@ func (c *Coordinator) assemble(s *sockets) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.addrs, c.classic, c.control = s.addrs(), server, secure
+	c.addrs, c.classic, c.control, c.stun = s.addrs(), server, secure, address
 	return nil
 }
 

@@ -13,23 +13,25 @@ import (
 
 // sockets are the coordinator's.
 type sockets struct {
-	packet            net.PacketConn
+	packet net.PacketConn
+	// second and third are for STUN: the next port, and one that nobody is told.
+	second, third     net.PacketConn
 	main, raw, dotNet net.Listener
 }
 
 // openSockets opens all of them, or none. For port 0 it looks for three
 // adjacent free ports.
-func openSockets(ctx context.Context, network hostnet.Net, listen netip.AddrPort) (*sockets, error) {
+func openSockets(ctx context.Context, network hostnet.Net, listen netip.AddrPort, stun bool) (*sockets, error) {
 	const attempts = 50
 	for attempt := 1; ; attempt++ {
-		s, err := openSocketsAt(ctx, network, listen)
+		s, err := openSocketsAt(ctx, network, listen, stun)
 		if err == nil || listen.Port() != 0 || attempt == attempts || !errors.Is(err, ErrPortTaken) {
 			return s, err
 		}
 	}
 }
 
-func openSocketsAt(ctx context.Context, network hostnet.Net, listen netip.AddrPort) (_ *sockets, err error) {
+func openSocketsAt(ctx context.Context, network hostnet.Net, listen netip.AddrPort, stun bool) (_ *sockets, err error) {
 	s := new(sockets)
 	defer func() {
 		if err != nil {
@@ -50,6 +52,15 @@ func openSocketsAt(ctx context.Context, network hostnet.Net, listen netip.AddrPo
 			return nil, explain(err, at, "TCP")
 		}
 		*l = opened
+	}
+	if stun {
+		at := netip.AddrPortFrom(listen.Addr(), first+1)
+		if s.second, err = network.ListenPacket(ctx, at); err != nil {
+			return nil, explain(err, at, "UDP")
+		}
+		if s.third, err = network.ListenPacket(ctx, netip.AddrPortFrom(listen.Addr(), 0)); err != nil {
+			return nil, explain(err, netip.AddrPortFrom(listen.Addr(), 0), "UDP")
+		}
 	}
 	return s, nil
 }
@@ -82,8 +93,10 @@ func (s *sockets) addrs() Addrs {
 
 // close closes what is open. Closing what Run has closed already does no harm.
 func (s *sockets) close() {
-	if s.packet != nil {
-		s.packet.Close()
+	for _, c := range []net.PacketConn{s.packet, s.second, s.third} {
+		if c != nil {
+			c.Close()
+		}
 	}
 	for _, l := range []net.Listener{s.main, s.raw, s.dotNet} {
 		if l != nil {
