@@ -234,7 +234,7 @@ func (ex *exchange) ping(a punch.Send) {
 		}
 		conn = s.conn
 	}
-	if err := writeTTL(conn, b, net.UDPAddrFromAddrPort(a.To), a.TTL); err != nil {
+	if err := hostnet.WriteTTL(conn, b, a.To, a.TTL); err != nil {
 		// One network of several may be missing; the schedule goes on.
 		e.log.Debug("a probe could not be sent", "to", a.To, "error", err)
 	}

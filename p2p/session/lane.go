@@ -131,10 +131,5 @@ type Relay interface {
 
 // write sends a datagram that is not QUIC.
 func (l *lane) write(b []byte, to netip.AddrPort, ttl int) error {
-	return writeTTL(l.conn, b, net.UDPAddrFromAddrPort(to), ttl)
-}
-
-func writeTTL(conn net.PacketConn, b []byte, to net.Addr, _ int) error {
-	_, err := conn.WriteTo(b, to)
-	return err
+	return hostnet.WriteTTL(l.conn, b, to, ttl)
 }
