@@ -67,8 +67,12 @@ func (f Filtering) String() string {
 	return filteringNames[FilteringUnknown]
 }
 
-// MaxHops is what Report.Hops counts up to.
-const MaxHops = 4
+// MinHops and MaxHops bound Report.Hops: a TTL of 1 opens no NAT, and what gets
+// through four routers may be with the other one already.
+const (
+	MinHops = 2
+	MaxHops = 4
+)
 
 // Report is what was found out. Kind, Filtering and Hops are those of IPv4 if it
 // was answered, as that is where NATs are, or else those of IPv6.
@@ -78,11 +82,10 @@ type Report struct {
 	// V4 and V6 are where the coordinator's main port sees the socket: zero if it
 	// doesn't. Behind a Hard NAT another peer will see another port.
 	V4, V6 netip.AddrPort
-	// Hops is how many routers are between here and the coordinator, as far as
-	// that can be told: 1 is at most one, MaxHops is so many or more, 0 is
-	// unknown. A datagram whose TTL is Hops gets through all of those routers
-	// but the last, so it opens the NATs on the way, if Hops is 2 or more, and
-	// never arrives.
+	// Hops is how many routers are between here and the coordinator: MinHops is
+	// so many or fewer, MaxHops so many or more, 0 is unknown. A datagram with
+	// this TTL is dropped by the last of those routers at the latest, if they
+	// are MinHops at least: it opens the NATs before that, and never arrives.
 	Hops uint8
 	RTT  time.Duration // of the fastest answer; 0 if there was none
 	At   time.Time     // when it was found out

@@ -113,7 +113,7 @@ func newRound(servers []netip.AddrPort, token string, cookies map[netip.Addr]coo
 		if err := r.ask(forOther, asked[i], 0, now); err != nil {
 			return nil, err
 		}
-		for ttl := 2; ttl <= MaxHops; ttl++ {
+		for ttl := MinHops + 1; ttl <= MaxHops; ttl++ {
 			if err := r.ask(forHops, asked[i], ttl, now); err != nil {
 				return nil, err
 			}
@@ -222,12 +222,11 @@ func (r *round) patience() time.Time {
 func (r *round) done(now time.Time) bool {
 	heard, waiting, sendable := false, false, false
 	missing := map[bool]bool{} // by whether it is IPv4: a needed answer is
-	whole := map[bool]bool{}
+	some := map[bool]bool{}    // and one has come
 	for _, q := range r.questions {
 		four := q.to.Addr().Is4()
-		if q.needed() && q.answered {
-			heard = true
-			whole[four] = true
+		if q.needed() && (q.answered || q.refused) {
+			heard, some[four] = true, true
 		}
 		if !q.open() {
 			continue
@@ -242,7 +241,7 @@ func (r *round) done(now time.Time) bool {
 	case !waiting && (heard || !sendable) && !r.unstarted():
 		return true
 	}
-	return !now.Before(r.patience()) && (whole[true] && !missing[true] || whole[false] && !missing[false])
+	return !now.Before(r.patience()) && (some[true] && !missing[true] || some[false] && !missing[false])
 }
 
 // unstarted says whether a question has not been sent once.
