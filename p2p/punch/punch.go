@@ -90,6 +90,9 @@ type (
 		At     netip.AddrPort
 		Socket int
 	}
+	// Try is a path that ought to work, though no probe has come through it
+	// yet. It saves a round trip. Only the device with the lower ID gets it.
+	Try struct{ At netip.AddrPort }
 	// Keep says that the other device will make its connection through this
 	// socket, so that it must be served.
 	Keep struct{ Socket int }
@@ -103,6 +106,7 @@ type Machine struct {
 	remote  wire.Nat
 	targets []*target
 	crowd   crowd
+	tried   bool
 	found   int
 	pause   time.Time // until when the last path found is left to prove itself
 	kept    map[int]bool
@@ -150,6 +154,17 @@ func (m *Machine) tell(e Told, now time.Time) {
 	for _, c := range e.Candidates {
 		m.aim(c, now)
 	}
+	// The answering device has opened its NAT before it answered, and the
+	// coordinator has seen it at that address, so that it is nobody else's.
+	if at, ok := m.reflexive(); ok && m.cfg.Lower && !m.cfg.Answers && !m.tried && !m.mightBeHard() {
+		m.tried = true
+		m.act(Try{at})
+	}
+}
+
+func (m *Machine) mightBeHard() bool {
+	return m.cfg.Local == wire.Nat_NAT_HARD || m.remote == wire.Nat_NAT_HARD ||
+		m.cfg.Local == wire.Nat_NAT_BLOCKED || m.remote == wire.Nat_NAT_BLOCKED
 }
 
 // aim adds a candidate, unless there is one of that address.

@@ -164,6 +164,8 @@ func (d *device) advance(ex *exchange, event any, now time.Time) {
 				d.e.log.Debug("a path was found", "device", d.key.ID().Short(), "at", a.At, "after", now.Sub(ex.begun), "probes", ex.sent)
 				d.follow(l, a.At, now)
 			}
+		case punch.Try:
+			d.follow(d.e.main, a.At, now)
 		case punch.Keep:
 			ex.lane(a.Socket)
 		}

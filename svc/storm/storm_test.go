@@ -138,7 +138,7 @@ func (s *storm) textbook(host int) {
 	}
 	s.names++
 	at := netip.AddrFrom4([4]byte{10, 2, 0, byte(1 + host)})
-	c := classictest.NewClient(s.sim.Host(at), fmt.Sprintf("书%d", s.names), classictest.Dialects[host%3], serverAddr)
+	c := classictest.NewClient(s.sim.Host(at), fmt.Sprintf("书%d", s.names), classictest.Dialects[host%3], s.at)
 	s.Cleanup(c.Crash)
 	if err := c.Listen(s.Context()); err != nil {
 		s.Fatal(err)

@@ -28,13 +28,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var serverAddr = netip.MustParseAddrPort("10.0.0.1:13277")
+// lanServer is where the coordinator is unless a test has another network.
+var lanServer = netip.MustParseAddrPort("10.0.0.1:13277")
 
 // world is a coordinator, which may be restarted, and the network round it.
 type world struct {
 	*testing.T
 	sim      *hostnet.Sim
 	key      identity.Key
+	at       netip.AddrPort // the coordinator's
 	accounts *accounts
 
 	mu   sync.Mutex
@@ -43,13 +45,15 @@ type world struct {
 }
 
 // inWorld runs a test in fake time, and fails it if anything is left running.
-func inWorld(t *testing.T, test func(*world)) {
+func inWorld(t *testing.T, test func(*world)) { inWorldAt(t, lanServer, test) }
+
+func inWorldAt(t *testing.T, at netip.AddrPort, test func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, sim: hostnet.NewSim(), key: identity.NewKey()}
+		w := &world{T: t, sim: hostnet.NewSim(), key: identity.NewKey(), at: at}
 		w.accounts = &accounts{world: w, all: make(map[string]engine.Account)}
 		w.serve()
+		defer func() { w.stop() }()
 		test(w)
-		w.stop()
 	})
 }
 
@@ -57,7 +61,7 @@ func inWorld(t *testing.T, test func(*world)) {
 func (w *world) serve() {
 	certificate := w.key.Certificate()
 	c, err := coordinator.New(coordinator.Config{
-		Listen: serverAddr, Net: w.sim.Host(serverAddr.Addr()), Accounts: w.accounts,
+		Listen: w.at, Net: w.sim.Host(w.at.Addr()), Accounts: w.accounts,
 		Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil },
 		Log:         slog.New(slog.NewTextHandler(w.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
@@ -83,7 +87,7 @@ func (w *world) serve() {
 // roster. A crash tells nobody.
 func (w *world) restart(crash bool) {
 	if crash {
-		w.sim.Kill(serverAddr.Addr())
+		w.sim.Kill(w.at.Addr())
 	}
 	w.stop()
 	w.serve()
@@ -169,8 +173,8 @@ func (d *device) runs() bool { return d.cancel != nil }
 // start runs the program. It has forgotten what it knew of the roster.
 func (d *device) start() {
 	client, err := control.New(control.Config{
-		Net: d.world.sim.Host(d.addr), Host: "coordinator", Port: serverAddr.Port(), Key: d.key,
-		Resolve: func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{serverAddr.Addr()}, nil },
+		Net: d.world.sim.Host(d.addr), Host: "coordinator", Port: d.world.at.Port(), Key: d.key,
+		Resolve: func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{d.world.at.Addr()}, nil },
 		Verify: func(state tls.ConnectionState) error {
 			if got := identity.Fingerprint(state.PeerCertificates[0]); got != d.world.key.Public().ID() {
 				return fmt.Errorf("a stranger, %v", got)
