@@ -22,6 +22,7 @@ import (
 	"earshot/svc/engine"
 	"earshot/svc/roster"
 	"earshot/svc/stun"
+	"earshot/svc/web"
 )
 
 // DefaultPort is served if nobody says otherwise.
@@ -48,6 +49,9 @@ type Config struct {
 	// is any port that is free together with the next two. An unspecified
 	// address serves all of the host's.
 	Listen netip.AddrPort
+	// WebListen is where everything that comes to the main TCP port may come by
+	// a WebSocket, too; the zero AddrPort is nowhere.
+	WebListen netip.AddrPort
 	// TrustedNetworks are those from which a login may name a listener with
 	// another IP address than its own. Everyone else's may not, so that
 	// nobody can aim the coordinator's answers at a third party.
@@ -75,6 +79,7 @@ type Config struct {
 type Addrs struct {
 	UDP, TCP            netip.AddrPort
 	RawList, DotNetList netip.AddrPort
+	Web                 netip.AddrPort // zero if it isn't served
 }
 
 // Coordinator serves users. All methods may be called from any goroutine.
@@ -89,6 +94,7 @@ type Coordinator struct {
 	classic *classic.Server
 	control *control.Server // nil without accounts
 	stun    *stun.Server    // as control
+	web     *web.Server     // nil if it isn't served
 }
 
 // New checks a configuration and starts nothing. The error belongs to
@@ -108,6 +114,9 @@ func New(cfg Config) (*Coordinator, error) {
 	}
 	if cfg.Accounts != nil && cfg.Certificate == nil {
 		return nil, fmt.Errorf("%w: the secure protocol needs a certificate", ErrConfig)
+	}
+	if err := checkWeb(cfg); err != nil {
+		return nil, err
 	}
 	for _, p := range cfg.TrustedNetworks {
 		if !p.IsValid() {
@@ -154,11 +163,14 @@ func (c *Coordinator) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
+	if err := s.openWeb(ctx, c.cfg.Net, c.cfg.WebListen); err != nil {
+		return err
+	}
 	if err := c.assemble(s); err != nil {
 		return err
 	}
 	c.cfg.Log.Info("the coordinator serves", "address", c.addrs.UDP, "secure", c.control != nil,
-		"list_port_raw", c.addrs.RawList.Port(), "list_port_dotnet", c.addrs.DotNetList.Port())
+		"list_port_raw", c.addrs.RawList.Port(), "list_port_dotnet", c.addrs.DotNetList.Port(), "web_port", c.addrs.Web.Port())
 	close(c.ready)
 	if c.cfg.OnReady != nil {
 		c.cfg.OnReady()
@@ -167,7 +179,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var others sync.WaitGroup
-	var mainErr error
+	var mainErr, webErr error
 	others.Go(func() {
 		if c.control == nil {
 			greet(ctx, s.main)
@@ -178,10 +190,13 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	if c.stun != nil {
 		others.Go(func() { _ = c.stun.Run(ctx) }) // it is nil
 	}
+	if c.web != nil {
+		others.Go(func() { webErr = c.web.Run(ctx) })
+	}
 	err = c.classic.Run(ctx)
 	cancel()
 	others.Wait()
-	return errors.Join(err, mainErr)
+	return errors.Join(err, mainErr, webErr)
 }
 
 // assemble makes the servers of both protocols.
@@ -193,6 +208,7 @@ func (c *Coordinator) assemble(s *sockets) error {
 	}
 	var secure *control.Server
 	var address *stun.Server
+	var site *web.Server
 	if c.cfg.Accounts != nil {
 		var err error
 		address, err = stun.New(stun.Config{
@@ -212,10 +228,13 @@ func (c *Coordinator) assemble(s *sockets) error {
 		secure, err = control.New(control.Config{
 			Listener: s.main, Roster: c.roster, Accounts: c.cfg.Accounts, Policy: c.cfg.Registration,
 			Certificate: c.cfg.Certificate, TrustedNetworks: c.cfg.TrustedNetworks, Plain: greeting,
-			StunPorts: []uint16{s.addrs().UDP.Port(), s.addrs().UDP.Port() + 1},
-			Limits:    c.secureLimits(), Log: c.cfg.Log, Metrics: c.cfg.Metrics,
+			StunPorts: []uint16{s.addrs().UDP.Port(), s.addrs().UDP.Port() + 1}, WebPort: s.addrs().Web.Port(),
+			Limits: c.secureLimits(), Log: c.cfg.Log, Metrics: c.cfg.Metrics,
 		})
 		if err != nil {
+			return err
+		}
+		if site, err = c.newWeb(s, secure); err != nil {
 			return err
 		}
 		cfg.Group = secure.GroupTalk
@@ -230,7 +249,7 @@ func (c *Coordinator) assemble(s *sockets) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.addrs, c.classic, c.control, c.stun = s.addrs(), server, secure, address
+	c.addrs, c.classic, c.control, c.stun, c.web = s.addrs(), server, secure, address, site
 	return nil
 }
 

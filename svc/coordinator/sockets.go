@@ -17,6 +17,7 @@ type sockets struct {
 	// second and third are for STUN: the next port, and one that nobody is told.
 	second, third     net.PacketConn
 	main, raw, dotNet net.Listener
+	web               net.Listener // nil for none
 }
 
 // openSockets opens all of them, or none. For port 0 it looks for three
@@ -83,12 +84,16 @@ func explain(err error, at netip.AddrPort, protocol string) error {
 }
 
 func (s *sockets) addrs() Addrs {
-	return Addrs{
+	a := Addrs{
 		UDP:        hostnet.AddrPort(s.packet.LocalAddr()),
 		TCP:        hostnet.AddrPort(s.main.Addr()),
 		RawList:    hostnet.AddrPort(s.raw.Addr()),
 		DotNetList: hostnet.AddrPort(s.dotNet.Addr()),
 	}
+	if s.web != nil {
+		a.Web = hostnet.AddrPort(s.web.Addr())
+	}
+	return a
 }
 
 // close closes what is open. Closing what Run has closed already does no harm.
@@ -98,7 +103,7 @@ func (s *sockets) close() {
 			c.Close()
 		}
 	}
-	for _, l := range []net.Listener{s.main, s.raw, s.dotNet} {
+	for _, l := range []net.Listener{s.main, s.raw, s.dotNet, s.web} {
 		if l != nil {
 			l.Close()
 		}

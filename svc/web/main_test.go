@@ -55,7 +55,7 @@ func serve(t testing.TB, host, client hostnet.Net, at netip.AddrPort, configure 
 	certificate := identity.NewKey().Certificate()
 	cfg := Config{
 		Listener: l, Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil },
-		Serve: func(conn net.Conn) {
+		Serve: func(_ context.Context, conn net.Conn) {
 			b.served <- hostnet.AddrPort(conn.RemoteAddr())
 			_, _ = io.Copy(conn, conn)
 			conn.Close()

@@ -64,8 +64,8 @@ type Config struct {
 	// Certificate returns the coordinator's, as tls.Config.GetCertificate.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Serve takes a connection over, and returns when it has ended. RemoteAddr
-	// is the address from which the WebSocket came.
-	Serve  func(net.Conn)
+	// is the address from which the WebSocket came, ctx is Run's.
+	Serve  func(ctx context.Context, conn net.Conn)
 	Limits Limits
 	// Log is for what the administrator may want to know; nil logs nothing.
 	Log *slog.Logger
@@ -211,7 +211,7 @@ func (d door) Accept() (net.Conn, error) {
 			hostnet.Pause(d.ctx, 50*time.Millisecond)
 			continue
 		}
-		if v := d.server.admit(conn); v != nil {
+		if v := d.server.admit(d.ctx, conn); v != nil {
 			return v, nil
 		}
 		conn.Close()
@@ -222,7 +222,8 @@ func (d door) Accept() (net.Conn, error) {
 type visitor struct {
 	net.Conn
 	server *Server
-	from   netip.Addr // as limits count
+	ctx    context.Context //nolint:containedctx // Run's
+	from   netip.Addr      // as limits count
 
 	// These belong to Server.mu.
 	socket, closed bool
@@ -230,7 +231,7 @@ type visitor struct {
 
 // admit counts a connection, or returns nil if its address has or does too
 // much.
-func (s *Server) admit(conn net.Conn) *visitor {
+func (s *Server) admit(ctx context.Context, conn net.Conn) *visitor {
 	from := limit.Host(hostnet.AddrPort(conn.RemoteAddr()).Addr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -256,7 +257,7 @@ func (s *Server) admit(conn net.Conn) *visitor {
 	s.sources[from] = at
 	at.conns++
 	at.requests++
-	v := &visitor{Conn: conn, server: s, from: from}
+	v := &visitor{Conn: conn, server: s, ctx: ctx, from: from}
 	s.conns[v] = struct{}{}
 	s.open.Add(1)
 	s.metrics.connections.Inc()
@@ -365,5 +366,5 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	defer s.metrics.sockets.Dec()
 	conn := webconn.New(ws, v, v.RemoteAddr())
 	defer conn.Close()
-	s.cfg.Serve(conn)
+	s.cfg.Serve(v.ctx, conn)
 }

@@ -139,7 +139,7 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 			t.Errorf("closing took %v", took)
 		}
 	}, func(c *Config) {
-		c.Serve = func(conn net.Conn) { time.Sleep(5 * time.Minute); conn.Close() }
+		c.Serve = func(_ context.Context, conn net.Conn) { time.Sleep(5 * time.Minute); conn.Close() }
 	})
 }
 
@@ -159,7 +159,7 @@ func TestEnds(t *testing.T) {
 			raw.Close()
 		}
 	}, func(c *Config) {
-		c.Serve = func(conn net.Conn) { _, _ = io.WriteString(conn, "last words") }
+		c.Serve = func(_ context.Context, conn net.Conn) { _, _ = io.WriteString(conn, "last words") }
 	})
 }
 
@@ -181,7 +181,7 @@ func TestText(t *testing.T) {
 		}
 	}, func(c *Config) {
 		failed = make(chan error, 1) // in the bubble
-		c.Serve = func(conn net.Conn) {
+		c.Serve = func(_ context.Context, conn net.Conn) {
 			_, err := conn.Read(make([]byte, 10))
 			failed <- err
 		}
