@@ -45,16 +45,17 @@ type Asker struct {
 }
 
 // flight is an asking that several callers may wait for. round is guarded by the
-// Asker's mutex; what follows it is written before done is closed.
+// Asker's mutex.
 type flight struct {
 	full  bool
 	round *round
 	wake  chan struct{} // buffered: the round has changed
-	done  chan struct{}
 
-	report Report
-	err    error
-	ended  bool // by the context of the caller that ran it, not by an answer
+	settled chan struct{} // closed when quick is written: what a quick look tells
+	quick   Report
+	done    chan struct{} // closed when the following are
+	report  Report
+	err     error // of the context of the caller that ran it, not of an answer
 }
 
 // New returns an Asker. It asks when Ask is called.
@@ -114,14 +115,20 @@ func (a *Asker) Ask(ctx context.Context, full bool) (Report, error) {
 			a.run(ctx, f)
 			return f.report, f.err
 		}
+		settled := f.settled
+		if full {
+			settled = nil
+		}
 		select {
+		case <-settled:
+			return f.quick, nil
 		case <-f.done:
 		case <-ctx.Done():
 			return Report{}, ctx.Err()
 		}
 		// Who gave up did so for itself, and a quick look is no full one.
-		if !f.ended && (f.full || !full) {
-			return f.report, f.err
+		if f.err == nil && (f.full || !full) {
+			return f.report, nil
 		}
 	}
 }
@@ -151,7 +158,7 @@ func (a *Asker) join(full bool) (f *flight, mine bool, err error) {
 	if a.flight != nil {
 		return a.flight, false, nil
 	}
-	a.flight = &flight{full: full, round: r, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	a.flight = &flight{full: full, round: r, wake: make(chan struct{}, 1), settled: make(chan struct{}), done: make(chan struct{})}
 	return a.flight, true, nil
 }
 
@@ -160,11 +167,9 @@ func (a *Asker) run(ctx context.Context, f *flight) {
 	err := a.exchange(ctx, f)
 	local := unmapped(a.cfg.Local())
 	a.mu.Lock()
-	f.err, f.ended = err, err != nil
+	f.err = err
 	if err == nil {
-		f.report = classify(f.round.questions, local)
-		f.report.RTT, f.report.At = f.round.rtt, time.Now()
-		a.last, a.known = f.report, true
+		f.report = a.conclude(f, local, f.full)
 	}
 	a.cookies = f.round.cookies
 	a.flight = nil
@@ -176,19 +181,49 @@ func (a *Asker) run(ctx context.Context, f *flight) {
 	}
 }
 
+// conclude makes what is known the last report, and returns it. mu is held.
+func (a *Asker) conclude(f *flight, local []netip.AddrPort, full bool) Report {
+	r := classify(f.round.questions, local)
+	if last := a.last; !full {
+		r.Filtering, r.Hops = FilteringUnknown, 0
+		if a.known && last.Kind == r.Kind && last.V4.Addr() == r.V4.Addr() && last.V6.Addr() == r.V6.Addr() {
+			r.Filtering, r.Hops = last.Filtering, last.Hops
+		}
+	}
+	r.RTT, r.At = f.round.rtt, time.Now()
+	a.last, a.known = r, true
+	return r
+}
+
+// settle tells those whom a quick look is enough for, once a full one has come
+// so far.
+func (a *Asker) settle(f *flight) {
+	local := unmapped(a.cfg.Local())
+	a.mu.Lock()
+	f.quick = a.conclude(f, local, false)
+	a.mu.Unlock()
+	close(f.settled)
+}
+
 // exchange sends what the round wants to be sent, until it is done or ctx ends.
 func (a *Asker) exchange(ctx context.Context, f *flight) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	settled := !f.full
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		a.mu.Lock()
 		out, wake, done := f.round.due(time.Now())
+		now := f.round.settled()
 		a.mu.Unlock()
 		if done {
 			return nil
+		}
+		if now && !settled {
+			settled = true
+			a.settle(f)
 		}
 		for _, s := range out {
 			if err := a.cfg.Write(s.bytes, s.to, s.ttl); err != nil {

@@ -118,6 +118,26 @@ func TestShare(t *testing.T) {
 			t.Errorf("ten who ask at once send %d datagrams", n)
 		}
 
+		// A quick look need not wait for the end of a full one, and the last
+		// report is that of the quick one until then.
+		calls.Go(func() { w.ask(true) })
+		synctest.Wait()
+		began := time.Now()
+		if r := w.ask(false); r.Kind != Easy || time.Since(began) != 2*w.latency {
+			t.Errorf("after %v a quick look is %+v", time.Since(began), r)
+		}
+		calls.Wait()
+		if r := w.ask(false); r.Hops != 4 || r.Filtering != Restricted {
+			t.Errorf("what the full report found is forgotten: %+v", r)
+		}
+		w.kind = Hard
+		clear(w.mapped)
+		if r := w.ask(false); r.Hops != 0 || r.Filtering != FilteringUnknown {
+			t.Errorf("of another network is remembered %+v", r)
+		}
+		w.kind = Easy
+		clear(w.mapped)
+
 		// Who wants all of it is not content with less.
 		var full Report
 		calls.Go(func() { _, _ = w.asker.Ask(w.Context(), false) })

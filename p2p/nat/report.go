@@ -67,25 +67,23 @@ func (f Filtering) String() string {
 	return filteringNames[FilteringUnknown]
 }
 
-// MinHops and MaxHops bound Report.Hops: a TTL of 1 opens no NAT, and what gets
-// through four routers may be with the other one already.
-const (
-	MinHops = 2
-	MaxHops = 4
-)
+// MaxHops is what Report.Hops counts up to: a datagram that gets through so many
+// routers has left most NATs behind.
+const MaxHops = 4
 
-// Report is what was found out. Kind, Filtering and Hops are those of IPv4 if it
+// Report is what was found out. A quick look keeps Filtering and Hops of the last
+// full one, unless the network has become another one since. Kind, Filtering and Hops are those of IPv4 if it
 // was answered, as that is where NATs are, or else those of IPv6.
 type Report struct {
 	Kind      Kind
-	Filtering Filtering // of a full round only, as is Hops
+	Filtering Filtering
 	// V4 and V6 are where the coordinator's main port sees the socket: zero if it
 	// doesn't. Behind a Hard NAT another peer will see another port.
 	V4, V6 netip.AddrPort
-	// Hops is how many routers are between here and the coordinator: MinHops is
-	// so many or fewer, MaxHops so many or more, 0 is unknown. A datagram with
-	// this TTL is dropped by the last of those routers at the latest, if they
-	// are MinHops at least: it opens the NATs before that, and never arrives.
+	// Hops is how many routers are between here and the coordinator: 1 is at
+	// most one, MaxHops so many or more, 0 unknown. With a TTL of one more a
+	// datagram gets as far as the coordinator is, so through every NAT before
+	// that, and hardly farther.
 	Hops uint8
 	RTT  time.Duration // of the fastest answer; 0 if there was none
 	At   time.Time     // when it was found out

@@ -113,7 +113,7 @@ func newRound(servers []netip.AddrPort, token string, cookies map[netip.Addr]coo
 		if err := r.ask(forOther, asked[i], 0, now); err != nil {
 			return nil, err
 		}
-		for ttl := MinHops + 1; ttl <= MaxHops; ttl++ {
+		for ttl := 2; ttl <= MaxHops; ttl++ {
 			if err := r.ask(forHops, asked[i], ttl, now); err != nil {
 				return nil, err
 			}
@@ -242,6 +242,21 @@ func (r *round) done(now time.Time) bool {
 		return true
 	}
 	return !now.Before(r.patience()) && (some[true] && !missing[true] || some[false] && !missing[false])
+}
+
+// settled says whether all is known but what only a full round asks for.
+func (r *round) settled() bool {
+	heard := false
+	for _, q := range r.questions {
+		if !q.needed() {
+			continue
+		}
+		if q.tries == 0 || q.open() && !q.unsent() {
+			return false
+		}
+		heard = heard || q.answered
+	}
+	return heard
 }
 
 // unstarted says whether a question has not been sent once.

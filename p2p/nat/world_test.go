@@ -272,12 +272,12 @@ func TestKinds(t *testing.T) {
 			Report{Kind: None, Filtering: Restricted, Hops: 4, V6: host6, RTT: rtt}, lastTry + leastPatience},
 		{"slow", func(w *world) { w.latency = 300 * time.Millisecond }, false, Report{Kind: Easy, V4: easy4, RTT: 600 * time.Millisecond}, 1200 * time.Millisecond},
 		{"restricted, far", nil, true, Report{Kind: Easy, Filtering: Restricted, Hops: 4, V4: easy4, RTT: rtt}, lastTry + leastPatience},
-		{"open, near", func(w *world) { w.open = true; w.routers = 1 }, true, Report{Kind: Easy, Filtering: Open, Hops: 2, V4: easy4, RTT: rtt}, 2 * rtt},
+		{"open, near", func(w *world) { w.open = true; w.routers = 1 }, true, Report{Kind: Easy, Filtering: Open, Hops: 1, V4: easy4, RTT: rtt}, 2 * rtt},
 		{"two routers", func(w *world) { w.routers = 2 }, true, Report{Kind: Easy, Filtering: Restricted, Hops: 2, V4: easy4, RTT: rtt}, lastTry + leastPatience},
 		{"three routers, hard", func(w *world) { w.routers = 3; w.kind = Hard }, true,
 			Report{Kind: Hard, Filtering: Restricted, Hops: 3, V4: hard4, RTT: rtt}, lastTry + leastPatience},
-		{"same link", func(w *world) { w.routers = 0; w.kind = None; w.open = true }, true, Report{Kind: None, Filtering: Open, Hops: 2, V4: host4, RTT: rtt}, 2 * rtt},
-		{"no third port", func(w *world) { w.noThird = true; w.open = true; w.routers = 1 }, true, Report{Kind: Easy, Hops: 2, V4: easy4, RTT: rtt}, 2 * rtt},
+		{"same link", func(w *world) { w.routers = 0; w.kind = None; w.open = true }, true, Report{Kind: None, Filtering: Open, Hops: 1, V4: host4, RTT: rtt}, 2 * rtt},
+		{"no third port", func(w *world) { w.noThird = true; w.open = true; w.routers = 1 }, true, Report{Kind: Easy, Hops: 1, V4: easy4, RTT: rtt}, 2 * rtt},
 		{"no TTL", func(w *world) {
 			w.cannot = func(_ netip.AddrPort, ttl int) error {
 				if ttl != 0 {
@@ -297,7 +297,7 @@ func TestKinds(t *testing.T) {
 					t.Errorf("got  %+v\nwant %+v", got, c.want)
 				}
 				for _, s := range w.wrote() {
-					if len(s.b) < minRequest || s.ttl != 0 && (!c.full || s.ttl <= MinHops || s.ttl > MaxHops) {
+					if len(s.b) < minRequest || s.ttl != 0 && (!c.full || s.ttl < 2 || s.ttl > MaxHops) {
 						t.Errorf("%d bytes were sent to %v with TTL %d", len(s.b), s.to, s.ttl)
 					}
 				}
