@@ -45,7 +45,7 @@ var kinds = map[nat.Kind]wire.Nat{
 }
 
 // network says how the NATs on the way out behave, and how far an opener must
-// go: past the NATs, which are fewer than the routers on the way to the
+// go: past the NATs, all of which are before the last router on the way to the
 // coordinator, and as little further as can be told.
 func (o *outside) network() (wire.Nat, int) {
 	report, ok := o.asker.Last()
