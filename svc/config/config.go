@@ -33,6 +33,7 @@ var ErrConfig = errors.New("the configuration can't be used")
 // Config is what the file says. A zero value is the default.
 type Config struct {
 	Listen          string   `toml:"listen"`
+	WebListen       string   `toml:"web_listen"`
 	Data            string   `toml:"data"`
 	MetricsListen   string   `toml:"metrics_listen"`
 	LogLevel        string   `toml:"log_level"`
@@ -135,7 +136,7 @@ func (c *Config) parse(file, text string) error {
 // environment takes EARSHOT_… variables, named as the keys in capitals.
 func (c *Config) environment(getenv func(string) string) error {
 	for name, to := range map[string]*string{
-		"LISTEN": &c.Listen, "DATA": &c.Data, "METRICS_LISTEN": &c.MetricsListen, "LOG_LEVEL": &c.LogLevel,
+		"LISTEN": &c.Listen, "WEB_LISTEN": &c.WebListen, "DATA": &c.Data, "METRICS_LISTEN": &c.MetricsListen, "LOG_LEVEL": &c.LogLevel,
 		"REGISTRATION": &c.Registration, "PUBLIC_HOST": &c.PublicHost,
 		"CERTIFICATE": &c.Certificate, "CERTIFICATE_KEY": &c.CertificateKey,
 	} {
@@ -178,7 +179,11 @@ func (c Config) Coordinator() (coordinator.Config, error) {
 	if err != nil {
 		return coordinator.Config{}, err
 	}
-	out := coordinator.Config{Listen: listen, Limits: coordinator.Limits{
+	webListen, err := c.Web()
+	if err != nil {
+		return coordinator.Config{}, err
+	}
+	out := coordinator.Config{Listen: listen, WebListen: webListen, Limits: coordinator.Limits{
 		MaxUsers: c.Limits.MaxUsers, MaxUsersPerAddress: c.Limits.MaxUsersPerAddress,
 		LoginsPerSecondPerAddress:        c.Limits.LoginsPerSecond,
 		DatagramsPerSecondPerAddress:     c.Limits.DatagramsPerSecond,
@@ -221,33 +226,49 @@ func (l Limits) check() error {
 // ParseListen reads HOST:PORT, HOST or :PORT. Without a host it is all of the
 // computer's addresses, without a port the default.
 func ParseListen(text string) (netip.AddrPort, error) {
-	host, portText := text, strconv.Itoa(coordinator.DefaultPort)
+	return parseListen("listen", text, coordinator.DefaultPort)
+}
+
+// Web returns where the WebSocket is served; it is not valid if it isn't.
+func (c Config) Web() (netip.AddrPort, error) {
+	if c.WebListen == "" || c.WebListen == "off" {
+		return netip.AddrPort{}, nil
+	}
+	if !c.Secure {
+		return netip.AddrPort{}, fmt.Errorf("%w: web_listen is %q, and there is nothing to serve there, because secure is false; write secure = true, or web_listen = \"\"",
+			ErrConfig, c.WebListen)
+	}
+	return parseListen("web_listen", c.WebListen, coordinator.DefaultWebPort)
+}
+
+func parseListen(key, text string, port int) (netip.AddrPort, error) {
+	host, portText := text, strconv.Itoa(port)
 	if _, err := netip.ParseAddr(text); err != nil && strings.Contains(text, ":") {
 		var err error
 		if host, portText, err = net.SplitHostPort(text); err != nil {
-			return netip.AddrPort{}, listenError(text)
+			return netip.AddrPort{}, listenError(key, text, port)
 		}
 	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil || port == 0 {
-		return netip.AddrPort{}, listenError(text)
+	n, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || n == 0 {
+		return netip.AddrPort{}, listenError(key, text, port)
 	}
 	if host == "" {
-		return netip.AddrPortFrom(unspecified(), uint16(port)), nil
+		return netip.AddrPortFrom(unspecified(), uint16(n)), nil
 	}
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return netip.AddrPortFrom(addr.Unmap(), uint16(port)), nil
+		return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
 	}
 	addrs, err := net.LookupIP(host)
 	if err != nil || len(addrs) == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%w: listen names the host %q, which could not be looked up; write one of this computer's addresses", ErrConfig, host)
+		return netip.AddrPort{}, fmt.Errorf("%w: %s names the host %q, which could not be looked up; write one of this computer's addresses", ErrConfig, key, host)
 	}
 	addr, _ := netip.AddrFromSlice(addrs[0])
-	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), nil
+	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
 }
 
-func listenError(text string) error {
-	return fmt.Errorf("%w: listen is %q; write HOST:PORT, such as \":13277\" or \"192.168.1.10:13277\"", ErrConfig, text)
+func listenError(key, text string, port int) error {
+	return fmt.Errorf("%w: %s is %q; write HOST:PORT, such as \":%d\" or \"192.168.1.10:%d\"", ErrConfig, key, text, port, port)
 }
 
 // unspecified is all addresses: IPv6 and IPv4 where the system has both.

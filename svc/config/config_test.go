@@ -53,6 +53,10 @@ func TestMistakesAreNamed(t *testing.T) {
 		"listen = ':0'":                      {"listen"},
 		"listen = ':70000'":                  {"listen"},
 		"listen = ':http'":                   {"listen"},
+		"web_listen = ':0'":                  {"web_listen", ":443"},
+		"web_listen = 'a:b:c'":               {"web_listen", "HOST:PORT"},
+		"web_listen = ':13278'":              {"web_listen", "13278", "443"},
+		"web_listen = ':1'\nsecure = false":  {"web_listen", "secure"},
 		"metrics_listen = '0.0.0.0:1'":       {"metrics_listen", "loopback"},
 		"metrics_listen = 'localhost'":       {"metrics_listen"},
 		"log_level = 'loud'":                 {"log_level", "debug"},
@@ -107,11 +111,22 @@ func TestEnvironmentGoesOverTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Listen.String() != "127.0.0.1:13277" || got.Limits.MaxUsers != 7 || len(got.TrustedNetworks) != 2 || c.LogLevel != "warn" {
+	if got.Listen.String() != "127.0.0.1:13277" || got.WebListen.IsValid() || got.Limits.MaxUsers != 7 || len(got.TrustedNetworks) != 2 || c.LogLevel != "warn" {
 		t.Errorf("%+v", c)
 	}
 	if c.Secure || c.Registration != "invite" || c.PublicHost != "h" || c.Certificate != "c" || c.CertificateKey != "k" {
 		t.Errorf("%+v", c)
+	}
+	env["EARSHOT_SECURE"] = ""
+	for text, want := range map[string]string{"127.0.0.2": "127.0.0.2:443", "127.0.0.2:9": "127.0.0.2:9", "off": "invalid AddrPort"} {
+		env["EARSHOT_WEB_LISTEN"] = text
+		c, err := Load(write(t, "listen = ':9'\nweb_listen = ':1'"), func(k string) string { return env[k] })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Coordinator(); err != nil || got.WebListen.String() != want {
+			t.Errorf("%q is %v, %v", text, got.WebListen, err)
+		}
 	}
 	env["EARSHOT_SECURE"] = "perhaps"
 	if _, err := Load("", func(k string) string { return env[k] }); !errors.Is(err, ErrConfig) {

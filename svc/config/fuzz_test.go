@@ -44,7 +44,7 @@ func FuzzParse(f *testing.F) {
 		if _, err := c.Policy(); err != nil && !errors.Is(err, ErrConfig) {
 			t.Fatal(err)
 		}
-		c.Listen = "127.0.0.1:1" // any other host would be looked up
+		c.Listen, c.WebListen = "127.0.0.1:1", "" // any other host would be looked up
 		if out, err := c.Coordinator(); err == nil {
 			if len(out.TrustedNetworks) != len(c.TrustedNetworks) || out.Limits.MaxUsers <= 0 {
 				t.Fatalf("%+v comes to %+v", c, out)

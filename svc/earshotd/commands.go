@@ -60,7 +60,7 @@ func parse(name string, args []string) (parsed, error) {
 	file := flags.String("config", os.Getenv("EARSHOT_CONFIG"), "")
 	given := map[string]*string{
 		"listen": flags.String("listen", "", ""), "data": flags.String("data", "", ""),
-		"metrics-listen": flags.String("metrics-listen", "", ""), "log-level": flags.String("log-level", "", ""),
+		"web-listen": flags.String("web-listen", "", ""), "metrics-listen": flags.String("metrics-listen", "", ""), "log-level": flags.String("log-level", "", ""),
 	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -77,7 +77,7 @@ func parse(name string, args []string) (parsed, error) {
 		return p, err
 	}
 	for flagName, to := range map[string]*string{
-		"listen": &p.Listen, "data": &p.Data, "metrics-listen": &p.MetricsListen, "log-level": &p.LogLevel,
+		"listen": &p.Listen, "web-listen": &p.WebListen, "data": &p.Data, "metrics-listen": &p.MetricsListen, "log-level": &p.LogLevel,
 	} {
 		if v := *given[flagName]; v != "" {
 			*to = v
@@ -142,9 +142,12 @@ func check(args []string, stdout io.Writer) error {
 	if p.file != "" {
 		where = p.file
 	}
-	listen := p.coordinator.Listen
-	fmt.Fprintf(stdout, "The configuration is right (%s): it listens on %v, and on TCP ports %d and %d for the classic lists; registration is %q; data in %s.\n",
-		where, listen, listen.Port()+1, listen.Port()+2, p.policy, p.Data)
+	listen, web := p.coordinator.Listen, "no WebSocket"
+	if at := p.coordinator.WebListen; at.IsValid() {
+		web = fmt.Sprintf("a WebSocket on %v", at)
+	}
+	fmt.Fprintf(stdout, "The configuration is right (%s): it listens on %v, and on TCP ports %d and %d for the classic lists; %s; registration is %q; data in %s.\n",
+		where, listen, listen.Port()+1, listen.Port()+2, web, p.policy, p.Data)
 	return nil
 }
 

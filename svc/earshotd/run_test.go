@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -113,6 +114,34 @@ func TestPortTaken(t *testing.T) {
 		o := try(t, nil, "run", "--listen", at.String(), "--metrics-listen", "off", "--data", t.TempDir())
 		other.Close()
 		o.complains(t, exitFailed, strings.ToUpper(network)+" port "+strconv.Itoa(int(taken.Port())), "127.0.0.1", "--listen")
+	}
+}
+
+// The web port is served where it is asked for, and a taken one is named.
+func TestWebPort(t *testing.T) {
+	at, web := ports(t)
+	p := start(t, nil, "run", "--listen", at.String(), "--web-listen", web.String(), "--metrics-listen", "off", "--data", t.TempDir())
+	if port := p.logged("the coordinator serves")["web_port"]; port != float64(web.Port()) {
+		t.Errorf("it logged the web port %v", port)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: patience}
+	defer client.CloseIdleConnections()
+	answer, err := client.Get("https://" + web.String() + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if body, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(body), "This is Earshot's coordinator.") {
+		t.Errorf("it shows %q, %v", body, err)
+	}
+	other, _ := ports(t)
+	try(t, nil, "run", "--listen", other.String(), "--web-listen", web.String(), "--metrics-listen", "off", "--data", t.TempDir()).
+		complains(t, exitFailed, "TCP port "+strconv.Itoa(int(web.Port())), "--web-listen")
+	try(t, nil, "run", "--listen", other.String(), "--web-listen", "a b:1", "--data", t.TempDir()).complains(t, exitFailed, "web_listen")
+	for text, want := range map[string]string{web.String(): "a WebSocket on " + web.String(), "off": "no WebSocket"} {
+		if o := try(t, nil, "check", "--listen", other.String(), "--web-listen", text, "--data", t.TempDir()); o.code != exitDone || !strings.Contains(o.stdout, want) {
+			t.Errorf("check says %+v", o)
+		}
 	}
 }
 
