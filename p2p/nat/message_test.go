@@ -141,3 +141,14 @@ func unhex(t testing.TB, s string) []byte {
 	}
 	return b
 }
+
+func TestWords(t *testing.T) {
+	for v, want := range map[interface{ String() string }]string{
+		Unknown: "unknown", None: "none", Easy: "easy", Hard: "hard", Blocked: "blocked", Kind(99): "unknown",
+		FilteringUnknown: "unknown", Open: "open", Restricted: "restricted", Filtering(99): "unknown",
+	} {
+		if v.String() != want {
+			t.Errorf("%T %d is %q", v, v, v)
+		}
+	}
+}
