@@ -41,7 +41,10 @@ type Transport struct {
 	status *p2p.Status
 }
 
-var _ p2p.Transport = (*Transport)(nil)
+var (
+	_ p2p.Transport = (*Transport)(nil)
+	_ p2p.Examiner  = (*Transport)(nil)
+)
 
 // New starts nothing.
 func New(cfg Config) *Transport { return &Transport{cfg: cfg} }
@@ -198,4 +201,34 @@ func (t *Transport) RemoveDevice(ctx context.Context, device identity.PublicKey)
 		return now.RemoveDevice(ctx, device)
 	}
 	return p2p.ErrNotConnected
+}
+
+// Examine implements p2p.Examiner; p2p.ErrNotSupported is the classic protocol.
+func (t *Transport) Examine(ctx context.Context) (p2p.Network, error) {
+	examiner, err := t.examiner()
+	if err != nil {
+		return p2p.Network{}, err
+	}
+	return examiner.Examine(ctx)
+}
+
+// Try implements p2p.Examiner, as Examine does.
+func (t *Transport) Try(ctx context.Context, device identity.PublicKey) (p2p.Route, error) {
+	examiner, err := t.examiner()
+	if err != nil {
+		return p2p.RouteNone, err
+	}
+	return examiner.Try(ctx, device)
+}
+
+func (t *Transport) examiner() (p2p.Examiner, error) {
+	now := t.current()
+	if now == nil {
+		return nil, p2p.ErrNotConnected
+	}
+	examiner, ok := now.(p2p.Examiner)
+	if !ok {
+		return nil, p2p.ErrNotSupported
+	}
+	return examiner, nil
 }

@@ -45,6 +45,7 @@ type device struct {
 	following       context.Context // of those on paths that were found; nil for none
 	stopFollowing   context.CancelFunc
 	why             string          // the last connection ended
+	tries           []try           // those who wait to be told how the device is reached
 	dialling        context.Context // nil if nothing is dialled
 	stopDialling    context.CancelFunc
 }
@@ -93,6 +94,9 @@ func (d *device) run() {
 		wake := d.machine.wake(time.Now())
 		if search := d.search(time.Now()); !search.IsZero() && (wake.IsZero() || search.Before(wake)) {
 			wake = search
+		}
+		if again := d.answerTries(time.Now()); !again.IsZero() && (wake.IsZero() || again.Before(wake)) {
+			wake = again
 		}
 		if !d.machine.idle() || len(d.unstored) > 0 || d.asked != nil || d.answered != nil {
 			idle = time.Time{}
@@ -155,6 +159,9 @@ func (d *device) prepare(ev any, now time.Time) any {
 			d.advance(ev.ex, ev.heard, now)
 		}
 		return nil
+	case evTry:
+		d.tries = append(d.tries, try{ev.result, now})
+		return evWanted{}
 	case evDown:
 		d.why = ev.why.String()
 		d.setLink(ev.id, nil)
@@ -263,6 +270,7 @@ func (d *device) end() {
 	}
 	d.step(evEnd{})
 	d.endSearch()
+	d.answerTries(time.Now())
 }
 
 // abandon fails what waits at a device whose goroutine never ran.

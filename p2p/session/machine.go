@@ -104,6 +104,7 @@ type machine struct {
 	first     time.Time // when the first round is
 	introduce time.Time // when to ask for an introduction; zero for never again
 	wanted    time.Time // until when a session is wanted though nothing waits
+	own       bool      // by this device, not by the other one
 	backoff   backoff
 
 	relayed    bool      // there is a relay
@@ -142,11 +143,13 @@ type (
 	// evRejected is what the other device said to a connection before it was
 	// ready.
 	evRejected struct{ why code }
-	evForget   struct{}
-	evWake     struct{}
-	evTyping   struct{ active bool }
-	evTick     struct{}
-	evEnd      struct{}
+	// evWanted asks for a session though there is nothing to send.
+	evWanted struct{}
+	evForget struct{}
+	evWake   struct{}
+	evTyping struct{ active bool }
+	evTick   struct{}
+	evEnd    struct{}
 )
 
 // What a machine wants done.
@@ -207,6 +210,8 @@ func (m *machine) step(ev any, now time.Time) (actions []any) {
 	case evIntroduced:
 		m.blocked = ev.blocked
 		m.introduced(now)
+	case evWanted:
+		m.want(now)
 	case evRejected:
 		m.rejected(ev.why, now)
 	case evForget:

@@ -25,6 +25,16 @@ func (m *machine) introduced(now time.Time) {
 	}
 }
 
+// want is this device's own wish for a session, the best there can be.
+func (m *machine) want(now time.Time) {
+	switch {
+	case m.current == nil:
+		m.wanted, m.own = now.Add(giveUp), true
+	case m.current.relayed:
+		m.upgrade = now
+	}
+}
+
 // rejected is a connection that the other device didn't want.
 func (m *machine) rejected(why code, now time.Time) {
 	switch {
@@ -131,9 +141,10 @@ func (m *machine) startDialling(now time.Time) {
 	if !m.lower {
 		m.first, m.introduce = now.Add(secondDialler), now
 	}
-	if !m.wanted.IsZero() && !m.waiting() { // it was the other one who asked
+	if !m.wanted.IsZero() && !m.waiting() && !m.own { // it was the other one who asked
 		m.introduce = time.Time{}
 	}
+	m.own = false
 }
 
 func (m *machine) stopDialling() {
