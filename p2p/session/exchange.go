@@ -55,6 +55,8 @@ type socket struct {
 const (
 	// maxHeard bounds the pings of one exchange that are listened to.
 	maxHeard = 4096
+	// maxSockets bounds those that hard NATs are opened with, in all.
+	maxSockets = 1024
 	// answers to introductions are bounded for each device, and for all.
 	introductionsOfOne, introductionsOfAll = 0.5, 32 // a second
 	introductionsAtOnce                    = 4
@@ -209,6 +211,7 @@ func (ex *exchange) stop() {
 	e.mu.Lock()
 	delete(e.exchanges, ex.x.ID)
 	e.mu.Unlock()
+	e.sockets.Add(-int64(len(ex.sockets)))
 	for _, s := range ex.sockets {
 		if !s.moved {
 			s.conn.Close()
@@ -252,16 +255,20 @@ func (ex *exchange) socket(number int) *socket {
 // open opens sockets, as many as the system gives.
 func (ex *exchange) open(n int) int {
 	e := ex.d.e
-	for len(ex.sockets) < n {
+	for len(ex.sockets) < n && e.sockets.Add(1) <= maxSockets {
 		conn, err := e.cfg.Listen(ex.d.ctx)
 		if err != nil {
+			e.sockets.Add(-1)
 			e.log.Debug("there are no more sockets", "open", len(ex.sockets), "error", err)
-			break
+			return len(ex.sockets)
 		}
 		s := &socket{conn: conn, done: make(chan struct{})}
 		ex.sockets = append(ex.sockets, s)
 		number := len(ex.sockets)
 		e.running.Go(func() { ex.read(s, number) })
+	}
+	if len(ex.sockets) < n {
+		e.sockets.Add(-1)
 	}
 	return len(ex.sockets)
 }

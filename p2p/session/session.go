@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"earshot/p2p"
@@ -103,6 +104,7 @@ type Endpoint struct {
 	admit  *admission
 	// introductions are those that others may make in all.
 	introductions *rate.Limiter
+	sockets       atomic.Int64 // that birthday probing has open
 
 	running  sync.WaitGroup // of what Run has started
 	carrying sync.WaitGroup // and of what is below connections, which ends last
