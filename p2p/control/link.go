@@ -177,13 +177,15 @@ var pingFrame = &wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: &wire.P
 
 // prove makes the connection show that it lives. A login has its own time.
 func (l *link) prove() {
+	// It is counted before the time is set, so that the answer to an earlier
+	// one, coming now, is not taken for the last.
+	l.ping()
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.loggedIn {
 		l.proveBy = time.Now().Add(kickTimeout)
 		_ = l.conn.SetReadDeadline(l.proveBy)
 	}
-	l.mu.Unlock()
-	l.ping()
 }
 
 // write writes what is in the queue, and pings, until the link is closed.
