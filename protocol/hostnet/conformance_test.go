@@ -1,8 +1,6 @@
 package hostnet_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -33,33 +31,34 @@ type bed struct {
 // the same behaviour.
 func TestConformance(t *testing.T) {
 	cases := []struct {
-		name string
-		run  func(b bed)
+		name        string
+		run         func(b bed)
+		sameAddress bool // a is known to b by the address that it knows itself
 	}{
-		{"datagrams carry bytes and addresses", datagrams},
-		{"an unspecified address listens everywhere", unspecified},
-		{"a UDP port in use is an error", udpPortInUse},
-		{"a TCP port in use is an error", tcpPortInUse},
-		{"a foreign address can't be bound", foreignAddress},
-		{"a connected socket speaks from the address it was given", dialFrom},
-		{"a connected socket hears only its peer", connectedHearsPeer},
-		{"a closed port refuses a connected reader", refusedRead},
-		{"a closed port refuses a connected writer", refusedWrite},
-		{"a closed port says nothing to an unconnected socket", unconnectedNotRefused},
-		{"a short buffer ends nothing", shortBuffer},
-		{"a full buffer drops", fullBufferDrops},
-		{"a datagram can be too large", tooLarge},
-		{"UDP deadlines", udpDeadlines},
-		{"TCP deadlines", tcpDeadlines},
-		{"closing wakes readers", closeWakes},
-		{"a connection carries bytes and its end", stream},
-		{"what was written before the close is read", closeAfterWrite},
-		{"a connection carries more than its buffer", largeStream},
-		{"nobody listens", nobodyListens},
-		{"a dial can be cancelled", cancelledDial},
-		{"writing to a closed end fails in the end", writeToClosed},
-		{"a port is free again once closed", reuse},
-		{"a host knows its addresses", ownAddresses},
+		{"datagrams carry bytes and addresses", datagrams, true},
+		{"an unspecified address listens everywhere", unspecified, true},
+		{"a UDP port in use is an error", udpPortInUse, false},
+		{"a TCP port in use is an error", tcpPortInUse, false},
+		{"a foreign address can't be bound", foreignAddress, false},
+		{"a connected socket speaks from the address it was given", dialFrom, true},
+		{"a connected socket hears only its peer", connectedHearsPeer, true},
+		{"a closed port refuses a connected reader", refusedRead, false},
+		{"a closed port refuses a connected writer", refusedWrite, false},
+		{"a closed port says nothing to an unconnected socket", unconnectedNotRefused, false},
+		{"a short buffer ends nothing", shortBuffer, false},
+		{"a full buffer drops", fullBufferDrops, false},
+		{"a datagram can be too large", tooLarge, false},
+		{"UDP deadlines", udpDeadlines, false},
+		{"TCP deadlines", tcpDeadlines, false},
+		{"closing wakes readers", closeWakes, false},
+		{"a connection carries bytes and its end", stream, true},
+		{"what was written before the close is read", closeAfterWrite, false},
+		{"a connection carries more than its buffer", largeStream, false},
+		{"nobody listens", nobodyListens, false},
+		{"a dial can be cancelled", cancelledDial, false},
+		{"writing to a closed end fails in the end", writeToClosed, false},
+		{"a port is free again once closed", reuse, false},
+		{"a host knows its addresses", ownAddresses, false},
 	}
 	loopback := netip.MustParseAddr("127.0.0.1")
 	one, two := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
@@ -71,6 +70,22 @@ func TestConformance(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sim := hostnet.NewSim()
 				c.run(bed{t, sim.Host(one), sim.Host(one), one, one})
+			})
+		})
+		t.Run("sim, behind a router/"+c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := hostnet.NewSim().NAT(netip.MustParseAddr("192.0.2.1"), hostnet.EasyNAT())
+				c.run(bed{t, r.Host(one), r.Host(two), one, two})
+			})
+		})
+		t.Run("sim, out through a router/"+c.name, func(t *testing.T) {
+			if c.sameAddress {
+				return
+			}
+			synctest.Test(t, func(t *testing.T) {
+				sim := hostnet.NewSim()
+				r := sim.NAT(netip.MustParseAddr("192.0.2.1"), hostnet.HardNAT())
+				c.run(bed{t, r.Host(one), sim.Host(two), one, two})
 			})
 		})
 		t.Run("sim, two hosts, latency/"+c.name, func(t *testing.T) {
@@ -383,105 +398,4 @@ func closeWakes(b bed) {
 	for _, err := range errs {
 		b.is(err, net.ErrClosed)
 	}
-}
-
-func stream(b bed) {
-	near, far := b.pair()
-	for _, a := range []net.Addr{near.LocalAddr(), near.RemoteAddr(), far.LocalAddr(), far.RemoteAddr()} {
-		if _, ok := a.(*net.TCPAddr); !ok {
-			b.Fatalf("an address is a %T", a)
-		}
-	}
-	if hostnet.AddrPort(near.LocalAddr()) != hostnet.AddrPort(far.RemoteAddr()) ||
-		hostnet.AddrPort(far.LocalAddr()) != hostnet.AddrPort(near.RemoteAddr()) {
-		b.Fatalf("ends disagree: %v-%v, %v-%v", near.LocalAddr(), near.RemoteAddr(), far.LocalAddr(), far.RemoteAddr())
-	}
-	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-		_, err := io.WriteString(way[0], "ping")
-		b.ok(err)
-		buf := make([]byte, 4)
-		_, err = io.ReadFull(way[1], buf)
-		b.ok(err)
-		if string(buf) != "ping" {
-			b.Fatalf("read %q", buf)
-		}
-	}
-}
-
-func closeAfterWrite(b bed) {
-	near, far := b.pair()
-	_, err := io.WriteString(far, "last words")
-	b.ok(err)
-	b.ok(far.Close())
-	got, err := io.ReadAll(near)
-	b.ok(err)
-	if string(got) != "last words" {
-		b.Fatalf("read %q", got)
-	}
-}
-
-func largeStream(b bed) {
-	near, far := b.pair()
-	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if _, err := far.Write(sent); err != nil {
-			b.Error(err)
-		}
-		far.Close()
-	})
-	got, err := io.ReadAll(near)
-	wg.Wait()
-	b.ok(err)
-	if !bytes.Equal(got, sent) {
-		b.Fatalf("%d bytes arrived of %d", len(got), len(sent))
-	}
-}
-
-func nobodyListens(b bed) {
-	l := b.listen(b.b, netip.AddrPortFrom(b.bAddr, 0))
-	b.ok(l.Close())
-	_, err := b.a.Dial(b.Context(), hostnet.AddrPort(l.Addr()))
-	b.is(err, syscall.ECONNREFUSED)
-}
-
-func cancelledDial(b bed) {
-	ctx, cancel := context.WithCancel(b.Context())
-	cancel()
-	l := b.listen(b.b, netip.AddrPortFrom(b.bAddr, 0))
-	c, err := b.a.Dial(ctx, hostnet.AddrPort(l.Addr()))
-	b.is(err, context.Canceled)
-	if c != nil {
-		b.Fatal("a connection came with the error")
-	}
-}
-
-func writeToClosed(b bed) {
-	near, far := b.pair()
-	b.ok(far.Close())
-	for range 100 {
-		if _, err := near.Write([]byte("anyone?")); err != nil {
-			if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
-				b.Fatal(err)
-			}
-			return
-		}
-		turn := time.NewTimer(time.Millisecond)
-		<-turn.C
-	}
-	b.Fatal("writing to a closed end never failed")
-}
-
-func reuse(b bed) {
-	near, far := b.pair()
-	at := hostnet.AddrPort(far.LocalAddr())
-	again, err := b.b.Listen(b.Context(), at)
-	if err == nil {
-		again.Close()
-		b.Fatal("the port was free while the listener was open")
-	}
-	near.Close()
-	c := b.packets(b.b, netip.AddrPortFrom(b.bAddr, 0))
-	b.ok(c.Close())
-	b.packets(b.b, hostnet.AddrPort(c.LocalAddr()))
 }

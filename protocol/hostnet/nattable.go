@@ -11,6 +11,7 @@ const (
 	natUnanswered = 30 * time.Second
 	natAnswered   = 120 * time.Second
 	natFirstPort  = 1024
+	natAttempts   = 128 // at a free port; then the packet is lost
 )
 
 // mapping is an outer port of a socket inside.
@@ -129,7 +130,7 @@ func (r *Router) own(port uint16, with netip.AddrPort) bool {
 }
 
 // translate returns the mapping by which a packet from inside goes out, nil if
-// there is no port left.
+// no port was found.
 func (r *Router) translate(inside, remote netip.AddrPort) *mapping {
 	m := r.mapped(inside, remote)
 	if m == nil {
@@ -182,15 +183,8 @@ func (r *Router) choose(inner uint16, free func(uint16) bool) (port uint16, ok b
 			return port, true
 		}
 	}
-	const count = 1<<16 - natFirstPort
-	for range 64 {
-		if port := natFirstPort + uint16(r.rng.UintN(count)); free(port) {
-			return port, true
-		}
-	}
-	start := r.rng.UintN(count)
-	for i := range uint(count) {
-		if port := natFirstPort + uint16((start+i)%count); free(port) {
+	for range natAttempts {
+		if port := natFirstPort + uint16(r.rng.UintN(1<<16-natFirstPort)); free(port) {
 			return port, true
 		}
 	}
