@@ -58,7 +58,7 @@ func TestService(t *testing.T) {
 	// Installing again changes the registration and not the state; what an
 	// interrupted installation left behind is mended.
 	was = pid()
-	b.does("earshotd", "install", "--log-level", "debug")
+	b.does("earshotd", "install", "--log-level", "debug", "--web-listen", ":443")
 	if pid() != was {
 		t.Error("a second install restarted the service")
 	}
@@ -66,6 +66,10 @@ func TestService(t *testing.T) {
 	b.eventually("it answers after a restart", answers)
 	if out := b.does("systemctl", "show", "earshotd", "--value", "--property=ExecStart"); !strings.Contains(out, "--log-level debug") {
 		t.Errorf("after the second install it runs %s", out)
+	}
+	// A port below 1024, which the service's account alone may not have.
+	if out := b.does("curl", "-fsSk", "--max-time", "5", "https://127.0.0.1/"); !strings.Contains(out, "This is Earshot's coordinator.") {
+		t.Errorf("the web port says: %s", out)
 	}
 	b.does("earshotd", "stop")
 	b.does("truncate", "-s", "0", "/etc/systemd/system/earshotd.service")
