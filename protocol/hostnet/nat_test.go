@@ -279,6 +279,25 @@ func TestNATPortsRunOut(t *testing.T) {
 	})
 }
 
+// TestNATPortForOne: a port that a socket was given for one destination only is
+// not another socket's for all of them.
+func TestNATPortForOne(t *testing.T) {
+	inNAT(t, hostnet.NATConfig{PreservePorts: true, AdmitsUnsolicited: true, Filtering: hostnet.FilterAddressPort}, func(n natBed) {
+		at, other, c := n.sock(n.s1, 7000), n.sock(n.s2, 7000), n.sock(n.a, 5000)
+		usual := n.seen(c, other, natServer2)
+		n.say(at, usual, "unsolicited")
+		own := n.seen(c, at, natServer1)
+		if own == usual || n.seen(c, at, natServer1) != own || n.seen(c, other, natServer2) != usual {
+			n.Errorf("seen as %v by one, as %v by the other", own, usual)
+		}
+		if from := n.seen(n.sock(n.b, own.Port()), other, natServer2); from == own {
+			n.Errorf("%v is given to two sockets", own)
+		}
+		n.say(at, own, "answer")
+		n.heard(c, "answer", true, "an answer to the port for one")
+	})
+}
+
 // TestNATIsDeterministic: chance gives the same ports and losses each time, and
 // others for another seed.
 func TestNATIsDeterministic(t *testing.T) {

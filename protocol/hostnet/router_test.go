@@ -280,6 +280,10 @@ func TestNATBehindNAT(t *testing.T) {
 		n.hear(b)
 		n.say(b, toA, "round the corner")
 		n.heard(a, "round the corner", true, "a packet to a neighbour")
+		for ttl := 1; ttl <= 4; ttl++ { // the home, the provider, the neighbour's home
+			n.sayTTL(b, toA, "hops", ttl)
+			n.heard(a, "hops", ttl == 4, "a packet of few hops to a neighbour")
+		}
 		if from := n.seen(a, near, netip.MustParseAddr("100.64.0.9")); from != netip.MustParseAddrPort("100.64.0.1:5000") {
 			t.Errorf("the provider's host sees %v", from)
 		}
