@@ -13,7 +13,7 @@ FUZZTIME    ?= 20s
 export EARSHOT_CACHE     ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/earshot
 export EARSHOT_ARTIFACTS ?= $(CURDIR)/artifacts
 
-.PHONY: help build run test test-short cross lint proto fmt bench fuzz icons deps clean
+.PHONY: help build run test test-short cross lint proto fmt bench fuzz nat-matrix icons deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ fuzz: ## every fuzz target for FUZZTIME=20s
 	    echo "fuzz $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p || exit 1; \
 	  done; \
 	done
+
+nat-matrix: deps ## every kind of network against every other, into tray/natlab/RESULTS.md
+	go test -count=1 -timeout 60m ./tray/natlab -run '^TestMatrix$$' -args -results $(CURDIR)/tray/natlab/RESULTS.md
 
 icons: ## render PNG and ICO from the SVG sources
 	icons/render.sh

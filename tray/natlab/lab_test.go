@@ -47,6 +47,7 @@ type side struct {
 const (
 	server4, other4 = "11.0.0.1", "11.0.0.2"
 	server6, other6 = "2a11:0:0::1", "2a11:0:0::2"
+	serverName      = "coordinator.test"
 	// Both networks have the same addresses inside, as homes have.
 	inside = "192.168.1"
 	shared = "100.64.10" // between two NATs
@@ -114,6 +115,14 @@ func (l *lab) namespace(name string) string {
 	l.t.Helper()
 	name = l.prefix + name
 	l.must(exec.Command("ip", "netns", "add", name))
+	// `ip netns exec` shows what is in there as /etc.
+	if err := os.MkdirAll(etc(name), 0o755); err != nil {
+		l.t.Fatal(err)
+	}
+	hosts := fmt.Sprintf("127.0.0.1 localhost\n%s %s\n%s %s\n", server4, serverName, server6, serverName)
+	if err := os.WriteFile(filepath.Join(etc(name), "hosts"), []byte(hosts), 0o644); err != nil {
+		l.t.Fatal(err)
+	}
 	l.ip(name, "link set lo up")
 	// Nobody else has our addresses, so nobody need look for duplicates.
 	l.must(l.command(name, "sh", "-c", `cd /proc/sys/net && echo 1 >ipv4/ip_forward && echo 1 >ipv6/conf/all/forwarding &&

@@ -75,5 +75,9 @@ func removeNamespaces(prefix string) {
 			}
 		}
 		_ = exec.Command("ip", "netns", "del", name).Run()
+		_ = os.RemoveAll(etc(name))
 	}
 }
+
+// etc is where ip keeps the files that a namespace has instead of the system's.
+func etc(namespace string) string { return "/etc/netns/" + namespace }

@@ -171,11 +171,7 @@ func (s *side) startClient(name string) *client {
 func (k *client) start() {
 	t := k.side.lab.t
 	t.Helper()
-	server := server4 + ":13277"
-	if !k.side.kind.ipv4() {
-		server = "[" + server6 + "]:13277"
-	}
-	run := k.side.lab.command(k.side.host, earshot, "run", "--headless", "--profile", k.profile, "--server", server, "--name", k.name)
+	run := k.side.lab.command(k.side.host, earshot, "run", "--headless", "--profile", k.profile, "--server", serverName+":13277", "--name", k.name)
 	k.process = k.side.lab.start("earshot "+k.name, run, k.env...)
 	t.Cleanup(func() {
 		if t.Failed() {
