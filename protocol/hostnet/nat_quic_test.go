@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -94,7 +95,7 @@ func TestNATQUIC(t *testing.T) {
 			_, _ = stream.Write([]byte("anybody there?"))
 			_, err = io.ReadAll(stream)
 		}
-		if _, ok := err.(*quic.IdleTimeoutError); !ok {
+		if _, ok := errors.AsType[*quic.IdleTimeoutError](err); !ok {
 			p.Errorf("after a power cycle: %v", err)
 		}
 	})
