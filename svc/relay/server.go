@@ -179,7 +179,9 @@ func (s *Server) enter(c *conn) error {
 	if len(s.conns) >= s.cfg.Limits.MaxConnections {
 		return ErrFull
 	}
-	c.account = s.account(c.device, time.Now())
+	now := time.Now()
+	c.account = s.account(c.device, now)
+	c.overQuota = c.account.over(now, s.cfg.Limits.BytesPerDay)
 	s.conns[c.device] = c
 	s.metrics.connections.Inc()
 	return nil
