@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -61,7 +63,7 @@ func inWorldAt(t *testing.T, at netip.AddrPort, test func(*world)) {
 func (w *world) serve() {
 	certificate := w.key.Certificate()
 	c, err := coordinator.New(coordinator.Config{
-		Listen: w.at, Net: w.sim.Host(w.at.Addr()), Accounts: w.accounts,
+		Listen: w.at, WebListen: netip.AddrPortFrom(w.at.Addr(), coordinator.DefaultWebPort), Net: w.sim.Host(w.at.Addr()), Accounts: w.accounts,
 		Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil },
 		Log:         slog.New(slog.NewTextHandler(w.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
@@ -172,8 +174,13 @@ func (d *device) runs() bool { return d.cancel != nil }
 
 // start runs the program. It has forgotten what it knew of the roster.
 func (d *device) start() {
+	port := d.world.at.Port()
+	if d.web() {
+		port = 1 // where nobody is
+	}
 	client, err := control.New(control.Config{
-		Net: d.world.sim.Host(d.addr), Host: "coordinator", Port: d.world.at.Port(), Key: d.key,
+		Net: d.world.sim.Host(d.addr), Host: "coordinator", Port: port, Key: d.key,
+		Proxy:   func(*http.Request) (*url.URL, error) { return nil, nil },
 		Resolve: func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{d.world.at.Addr()}, nil },
 		Verify: func(state tls.ConnectionState) error {
 			if got := identity.Fingerprint(state.PeerCertificates[0]); got != d.world.key.Public().ID() {
@@ -197,6 +204,9 @@ func (d *device) start() {
 		}
 	}()
 }
+
+// web says whether the device reaches the coordinator's web port only.
+func (d *device) web() bool { return d.addr.As4()[3]%3 == 0 }
 
 // stop ends the program; the coordinator sees that, unless the cable is out.
 func (d *device) stop() {

@@ -158,14 +158,16 @@ func New(cfg Config) (*Server, error) {
 // visitorKey is where a request's context has its connection.
 type visitorKey struct{}
 
-// Run serves until ctx ends. Then it closes the listener and all connections,
-// and returns nil, within five seconds. It may be called once.
+// Run serves until ctx ends, or somebody closes the listener. Then it closes
+// that and all connections, and returns nil, within five seconds. It may be
+// called once.
 func (s *Server) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() }) // leaves the WebSockets
 	defer stop()
 	err := s.http.Serve(tls.NewListener(door{s.cfg.Listener, s, ctx}, &tls.Config{
 		GetCertificate: s.cfg.Certificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 	}))
+	_ = s.http.Close()
 	s.cfg.Listener.Close()
 	s.mu.Lock()
 	s.closing = true
@@ -173,7 +175,7 @@ func (s *Server) Run(ctx context.Context) error {
 	hurry := time.AfterFunc(endTime, s.closeAll)
 	s.open.Wait()
 	hurry.Stop()
-	if ctx.Err() != nil && errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err
