@@ -24,7 +24,7 @@ const (
 	answerTimeout    = 10 * time.Second
 	// kickTimeout is how long a connection has to show that it lives after the
 	// network has changed.
-	kickTimeout  = 2 * time.Second
+	kickTimeout  = 1200 * time.Millisecond
 	writeTimeout = 20 * time.Second
 	// farewellTimeout is how long the end of a connection may take.
 	farewellTimeout = time.Second

@@ -38,6 +38,7 @@ type outside struct {
 	token   string
 	relay   bool
 	web     uint16
+	doubted time.Time
 }
 
 var kinds = map[nat.Kind]wire.Nat{
@@ -140,6 +141,24 @@ func (t *Transport) lookAround() {
 	}
 }
 
+// doubt is a device that doesn't answer any more. If that is because this
+// device's NAT has forgotten all, its connection to the coordinator is as dead,
+// and what it knew of its addresses is wrong.
+func (t *Transport) doubt() {
+	o := &t.outside
+	o.mu.Lock()
+	o.doubted = time.Now()
+	o.mu.Unlock()
+	t.control.Kick()
+}
+
+// current says whether what was found out at a time still holds.
+func (o *outside) current(at time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return time.Since(at) < freshFor && at.After(o.doubted)
+}
+
 // candidates are where a device may reach this one that this one talks to:
 // what its network calls it, what the coordinator sees, and what a router has
 // opened; at most eight.
@@ -175,7 +194,7 @@ func (t *Transport) introduce(device identity.PublicKey, key [punch.KeySize]byte
 	}
 	say()
 	before, known := t.outside.asker.Last()
-	if known && time.Since(before.At) < freshFor {
+	if known && t.outside.current(before.At) {
 		return
 	}
 	t.surveys.Go(func() {

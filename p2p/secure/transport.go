@@ -195,6 +195,7 @@ func (t *Transport) open(ctx context.Context) (net.PacketConn, error) {
 	t.peer, err = session.New(session.Config{
 		Conn: conn, Key: t.cfg.Key, Name: t.cfg.Name, Log: t.log,
 		Lookup: t.directory.lookup, Introduce: t.introduce, Network: t.outside.network,
+		Doubt: t.doubt,
 		Listen: func(ctx context.Context) (net.PacketConn, error) {
 			return t.cfg.Net.ListenPacket(ctx, netip.AddrPortFrom(any, 0))
 		},
@@ -289,6 +290,7 @@ func (t *Transport) welcome(e control.Connected) p2p.Connected {
 	default:
 	}
 	t.logins <- e
+	t.peer.Online()
 	t.log.Info("logged in", "server", t.server(), "people", len(people), "resumed", e.Welcome.GetResumed())
 	connected := p2p.Connected{Server: t.server(), Self: self, Roster: people, Secure: true}
 	if firstUse {

@@ -202,7 +202,10 @@ func (d *device) do(action any, now time.Time) any {
 		d.links[a.id].send(typing(a.active), nil)
 	case actNudge:
 		d.links[a.id].send(nudge, nil)
+	case actDoubt:
+		d.e.cfg.Doubt()
 	case actClose:
+		d.why = a.code.String()
 		d.e.hangUp(d.links[a.id].conn, a.code)
 		d.setLink(a.id, nil)
 	case actDone:

@@ -36,7 +36,19 @@ func (m *machine) suspect(now time.Time) bool { return m.silent(now, ackWithin) 
 // though something should.
 func (m *machine) silent(now time.Time, long time.Duration) bool {
 	c := m.current
-	return c != nil && len(m.sent) > 0 && !now.Before(m.progress.Add(long)) && !now.Before(c.heard.Add(long))
+	switch {
+	case c == nil || now.Before(c.heard.Add(long)):
+		return false
+	case len(m.sent) > 0:
+		return !now.Before(m.progress.Add(long))
+	}
+	return m.active(now)
+}
+
+// active says that two people are talking: then both look after the connection,
+// since who only listens would learn late that nothing comes any more.
+func (m *machine) active(now time.Time) bool {
+	return m.current != nil && now.Before(m.current.used.Add(activeFor))
 }
 
 // measure takes note of what went over the connections.
@@ -57,6 +69,10 @@ func (m *machine) tick(now time.Time) {
 	if m.silent(now, ackWithin/2) && !now.Before(m.nudged.Add(ackWithin/2)) {
 		m.nudged = now
 		m.act(actNudge{m.current.id}) // who only stores slowly shows it by this
+		if !now.Before(m.doubted.Add(doubtEvery)) {
+			m.doubted = now
+			m.act(actDoubt{})
+		}
 	}
 	for _, c := range slices.Clone(m.links) {
 		switch {

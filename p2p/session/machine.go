@@ -27,7 +27,11 @@ const (
 	upgradeEvery = time.Minute
 	// ackWithin is when a peer that acknowledges nothing must show another sign
 	// of life, or a second connection is made.
-	ackWithin = 2 * time.Second
+	ackWithin = 1500 * time.Millisecond
+	// activeFor is how long after an item the connection is looked after as if
+	// something was under way, and doubtEvery how often a silence is told of.
+	activeFor  = 15 * time.Second
+	doubtEvery = 10 * time.Second
 	// stuckAfter is when a peer that lives but acknowledges nothing is as good
 	// as out of reach.
 	stuckAfter = 30 * time.Second
@@ -94,6 +98,7 @@ type machine struct {
 	// for, on the current connection; pending is the same on whichever.
 	progress, pending time.Time
 	nudged            time.Time // when a peer that is slow was last made to answer
+	doubted           time.Time // when that was last told
 
 	links   []*connection // those that are ready, oldest first
 	current *connection   // the one on which items leave
@@ -143,6 +148,8 @@ type (
 	// evRejected is what the other device said to a connection before it was
 	// ready.
 	evRejected struct{ why code }
+	// evOnline says that the coordinator can be asked again.
+	evOnline struct{}
 	// evWanted asks for a session though there is nothing to send.
 	evWanted struct{}
 	evForget struct{}
@@ -169,6 +176,8 @@ type (
 	}
 	// actNudge has the other side answer with a packet.
 	actNudge struct{ id linkID }
+	// actDoubt says that it may be this device's network that is at fault.
+	actDoubt struct{}
 	actClose struct {
 		id   linkID
 		code code
@@ -210,6 +219,10 @@ func (m *machine) step(ev any, now time.Time) (actions []any) {
 	case evIntroduced:
 		m.blocked = ev.blocked
 		m.introduced(now)
+	case evOnline:
+		if m.dialling && !m.introduce.IsZero() {
+			m.introduce = now
+		}
 	case evWanted:
 		m.want(now)
 	case evRejected:
@@ -431,7 +444,7 @@ func (m *machine) wake(now time.Time) (at time.Time) {
 	if m.backoff.resting(now) && (m.waiting() || !m.wanted.IsZero()) {
 		earliest(m.backoff.until)
 	}
-	if m.current != nil && len(m.sent) > 0 {
+	if m.current != nil && (len(m.sent) > 0 || m.active(now)) {
 		earliest(now.Add(tickEvery))
 	}
 	for _, c := range m.links {

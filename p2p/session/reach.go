@@ -64,6 +64,10 @@ func (m *machine) dial(now time.Time) {
 	if !m.dialling {
 		return
 	}
+	if m.current != nil && m.current.check.IsZero() && !m.suspect(now) {
+		m.stopDialling() // it lives after all
+		return
+	}
 	if m.current == nil && !m.waiting() && m.wanted.IsZero() {
 		m.stopDialling()
 		return

@@ -44,6 +44,10 @@ type Config struct {
 	// Network says how the NATs on the way out behave, and how far a datagram
 	// goes that passes them and not much more; nil knows nothing.
 	Network func() (nat wire.Nat, ttl int)
+	// Doubt is told that a device which ought to answer doesn't, which may be
+	// this device's network's fault; nil is told nothing. It must not call the
+	// Endpoint.
+	Doubt func()
 	// Listen opens another socket like Conn, on any port; nil opens none.
 	Listen func(context.Context) (net.PacketConn, error)
 	// Other takes datagrams of Conn that are neither QUIC nor probes; nil
@@ -157,6 +161,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Network == nil {
 		c.Network = func() (wire.Nat, int) { return wire.Nat_NAT_UNSPECIFIED, 0 }
+	}
+	if c.Doubt == nil {
+		c.Doubt = func() {}
 	}
 	if c.Listen == nil {
 		c.Listen = func(context.Context) (net.PacketConn, error) { return nil, errors.ErrUnsupported }
@@ -316,6 +323,15 @@ func (e *Endpoint) Wake() {
 	defer e.mu.Unlock()
 	for _, d := range e.devices {
 		d.box.put(evWake{})
+	}
+}
+
+// Online says that the coordinator can be asked for introductions again.
+func (e *Endpoint) Online() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, d := range e.devices {
+		d.box.put(evOnline{})
 	}
 }
 
