@@ -50,6 +50,7 @@ func (t *Transport) Examine(ctx context.Context) (p2p.Network, error) {
 		})
 	})
 	wg.Wait()
+	found.Relay = t.relay.Connected()
 	found.Checks = []p2p.Check{tcp, udp, web}
 	for _, c := range t.candidates() {
 		if at, err := wire.ParseAddress(c.GetAddress()); err == nil {

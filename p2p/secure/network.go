@@ -150,6 +150,7 @@ func (t *Transport) doubt() {
 	o.doubted = time.Now()
 	o.mu.Unlock()
 	t.control.Kick()
+	t.relay.Kick()
 }
 
 // current says whether what was found out at a time still holds.

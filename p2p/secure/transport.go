@@ -16,6 +16,7 @@ import (
 	"earshot/p2p/classic"
 	"earshot/p2p/control"
 	"earshot/p2p/nat"
+	"earshot/p2p/relay"
 	"earshot/p2p/session"
 	wirec "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
@@ -63,6 +64,7 @@ type Transport struct {
 	directory *directory
 	offer     offer
 	outside   outside
+	relay     *relay.Client
 	connected atomic.Bool
 	logins    chan control.Connected // for the surveyor, the newest only
 	look      chan struct{}          // has it work
@@ -104,6 +106,16 @@ func New(cfg Config) (*Transport, error) {
 		events: make(chan any, eventQueue), ready: make(chan struct{}), ended: make(chan struct{}),
 		logins: make(chan control.Connected, 1), look: make(chan struct{}, 1),
 	}
+	t.relay = relay.New(relay.Config{
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			conn, err := t.control.Dial(ctx, identity.ALPNRelay)
+			if err != nil {
+				return nil, err
+			}
+			return conn, nil
+		},
+		OnState: func(device identity.PublicKey, ready bool) { t.peer.Relayed(device, ready) }, Log: cfg.Log,
+	})
 	t.outside.asker = nat.New(nat.Config{
 		Write:   func(b []byte, to netip.AddrPort, ttl int) error { return t.peer.WriteTo(b, to, ttl) },
 		Servers: t.outside.askable, Token: t.outside.user, Local: t.addresses, Log: cfg.Log,
@@ -145,7 +157,7 @@ func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
 		return err
 	}
 	defer conn.Close()
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	start := func(run func() error) {
 		running.Go(func() {
 			if err := run(); err != nil {
@@ -158,6 +170,7 @@ func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
 	start(func() error {
 		return t.talker.Run(ctx, t.directory.contact, func(r p2p.Received) { t.post(ctx, r) })
 	})
+	start(func() error { return t.relay.Run(ctx) })
 	running.Go(func() { t.watch(ctx) })
 	running.Go(func() { t.surveyor(ctx) })
 	close(t.ready)
@@ -195,7 +208,7 @@ func (t *Transport) open(ctx context.Context) (net.PacketConn, error) {
 	t.peer, err = session.New(session.Config{
 		Conn: conn, Key: t.cfg.Key, Name: t.cfg.Name, Log: t.log,
 		Lookup: t.directory.lookup, Introduce: t.introduce, Network: t.outside.network,
-		Doubt: t.doubt,
+		Doubt: t.doubt, Relay: t.relay,
 		Listen: func(ctx context.Context) (net.PacketConn, error) {
 			return t.cfg.Net.ListenPacket(ctx, netip.AddrPortFrom(any, 0))
 		},

@@ -41,6 +41,7 @@ func (t *Transport) watch(ctx context.Context) {
 		}
 		t.log.Info("the network may have changed", "slept", slept, "addresses", addrs)
 		t.control.Kick()
+		t.relay.Kick()
 		t.peer.Wake()
 		t.lookAround()
 		_ = t.control.Send(&wire.ToCoordinator{Body: &wire.ToCoordinator_SetCandidates{

@@ -20,6 +20,7 @@ import (
 	"earshot/svc/classic"
 	"earshot/svc/control"
 	"earshot/svc/engine"
+	"earshot/svc/relay"
 	"earshot/svc/roster"
 	"earshot/svc/stun"
 	"earshot/svc/web"
@@ -225,9 +226,14 @@ func (c *Coordinator) assemble(s *sockets) error {
 			}
 			return ours
 		}
+		packets, err := relay.New(relay.Config{Log: c.cfg.Log, Metrics: c.cfg.Metrics})
+		if err != nil {
+			return err
+		}
 		secure, err = control.New(control.Config{
 			Listener: s.main, Roster: c.roster, Accounts: c.cfg.Accounts, Policy: c.cfg.Registration,
 			Certificate: c.cfg.Certificate, TrustedNetworks: c.cfg.TrustedNetworks, Plain: greeting,
+			Relay:     packets,
 			StunPorts: []uint16{s.addrs().UDP.Port(), s.addrs().UDP.Port() + 1}, WebPort: s.addrs().Web.Port(),
 			Limits: c.secureLimits(), Log: c.cfg.Log, Metrics: c.cfg.Metrics,
 		})
