@@ -4,7 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"earshot/protocol/hostnet"
 	"earshot/protocol/identity"
@@ -72,11 +72,11 @@ func TestTake(t *testing.T) {
 			}
 			held = append(held, conn)
 		}
-		time.Sleep(time.Second)
-		if len(ended) != 1 {
-			t.Errorf("%d of three connections were closed, and two may be open", len(ended))
-		}
 		<-ended
+		synctest.Wait()
+		if len(ended) > 0 {
+			t.Error("more than one of three connections were closed, and two may be open")
+		}
 		for _, conn := range held {
 			conn.Close()
 		}
