@@ -122,6 +122,8 @@ func TestRedirect(t *testing.T) {
 			}
 		}
 		server.Close()
-		<-ended
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 }

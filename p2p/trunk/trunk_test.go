@@ -107,11 +107,11 @@ func TestWebPort(t *testing.T) {
 	inBed(t, func(b *bed) {
 		at := netip.AddrPortFrom(theirs, 8443)
 		b.serve(b.front(at), theirKey)
-		b.fails(40 * latency)
+		_ = b.fails(40 * latency)
 		b.trunk.SetWebPort(8443)
 		b.reaches(Web, 40*latency)
 		b.trunk.SetWebPort(0)
-		b.fails(40 * latency)
+		_ = b.fails(40 * latency)
 	})
 }
 

@@ -34,7 +34,7 @@ func (t *Trunk) web(ctx context.Context, own lookup, port uint16) (net.Conn, err
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // it would lead away from the coordinator
 	}}
-	ws, answer, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: client})
+	ws, answer, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: client}) //nolint:bodyclose // ws has it, or nobody
 	if err != nil {
 		return nil, v.explain(answer, err)
 	}
@@ -60,7 +60,7 @@ func (b beyond) String() string { return b.at }
 // it ends with ctx, unless keep says otherwise.
 type visit struct {
 	trunk *Trunk
-	ctx   context.Context //nolint:containedctx // package http's dialling has another one, which outlives the request
+	ctx   context.Context // package http's dialling has another one, which outlives the request
 	own   lookup
 	at    string   // the web port
 	proxy *url.URL // nil for none

@@ -109,7 +109,7 @@ func (b *bed) dial() *tls.Conn {
 }
 
 // ask makes one request by hand.
-func (b *bed) ask(request string) (*http.Response, string) {
+func (b *bed) ask(request string) (status int, body string) {
 	b.Helper()
 	conn := b.dial()
 	defer conn.Close()
@@ -120,14 +120,15 @@ func (b *bed) ask(request string) (*http.Response, string) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusSwitchingProtocols {
-		return answer, ""
+		return answer.StatusCode, "" // what follows is no text
 	}
-	body, err := io.ReadAll(answer.Body)
+	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return answer, string(body)
+	return answer.StatusCode, string(text)
 }
 
 // openSocket opens a WebSocket, and returns it with the connection below.
@@ -141,8 +142,8 @@ func (b *bed) openSocket() (ws *websocket.Conn, raw net.Conn, err error) {
 		},
 	}
 	defer transport.CloseIdleConnections()
-	ws, _, err = websocket.Dial(context.Background(), fmt.Sprintf("wss://%v%s", b.at, webconn.Path),
-		&websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	options := &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}}
+	ws, _, err = websocket.Dial(context.Background(), fmt.Sprintf("wss://%v%s", b.at, webconn.Path), options) //nolint:bodyclose // ws has it
 	return ws, raw, err
 }
 

@@ -197,7 +197,7 @@ func (s *Server) closeAll() {
 type door struct {
 	net.Listener
 	server *Server
-	ctx    context.Context //nolint:containedctx // Run's
+	ctx    context.Context // Run's
 }
 
 // Accept implements net.Listener. It fails only once the listener is closed.
@@ -224,7 +224,7 @@ func (d door) Accept() (net.Conn, error) {
 type visitor struct {
 	net.Conn
 	server *Server
-	ctx    context.Context //nolint:containedctx // Run's
+	ctx    context.Context // Run's
 	from   netip.Addr      // as limits count
 
 	// These belong to Server.mu.

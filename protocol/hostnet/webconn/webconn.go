@@ -64,7 +64,7 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		n, err := c.message.Read(b)
 		switch {
-		case err == io.EOF: //nolint:errorlint // the message's end is this very one, the connection's wraps it
+		case err == io.EOF: // the message's end is this very one, the connection's wraps it
 			c.message = nil
 		case err != nil: // what came with it is still masked
 			c.broken = c.explain("read", err)
