@@ -104,8 +104,17 @@ type Person struct {
 	// Verified says that Trust is TrustVerified.
 	Verified bool `json:"verified"`
 	// Typing says that the person is writing to this one now.
-	Typing  bool   `json:"typing,omitempty"`
-	Address string `json:"address,omitempty"`
+	Typing bool `json:"typing,omitempty"`
+	// Route is the way on which the person was reached last, the best one if
+	// there are several devices; empty if never since the client started.
+	Route Route `json:"route,omitempty"`
+	// Connected says that this way stands now. It is given up when nobody uses
+	// it, and made again when somebody does.
+	Connected bool `json:"connected,omitempty"`
+	// Unreachable says in a few words why the last connection broke, until
+	// there is another one.
+	Unreachable string `json:"unreachable,omitempty"`
+	Address     string `json:"address,omitempty"`
 	// Unread counts unread messages from this person.
 	Unread int `json:"unread"`
 	// LastMessage is when the last message was exchanged; zero if never.

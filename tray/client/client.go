@@ -128,6 +128,10 @@ type person struct {
 	trust  chat.Trust
 	fresh  []p2p.Device // what TrustChanged is about
 	typing time.Time    // until when
+
+	routes      map[identity.PublicKey]p2p.Route // of the devices with which there is a session
+	route       chat.Route                       // the last one
+	unreachable string                           // why there is none, if that is of any interest
 }
 
 // account is the own one.

@@ -70,6 +70,7 @@ func (e *Engine) viewLocked(p *person) chat.Person {
 		StatusText: p.Status.Text, Display: p.Status.Display, Department: p.Status.Department,
 		Secure: len(known.Pins) > 0 && !known.Classic,
 		Trust:  p.trust, Verified: p.trust == chat.TrustVerified, Typing: !p.typing.IsZero(),
+		Route: p.route, Connected: p.online && len(p.routes) > 0, Unreachable: p.unreachable,
 	}
 	if p.online {
 		view.Presence = presence(p.Status.Presence)
@@ -109,6 +110,8 @@ func (e *Engine) transport(event p2p.Event) {
 		e.post(act(func() { e.left(event.Name) }))
 	case p2p.Typing:
 		e.post(act(func() { e.typing(event) }))
+	case p2p.Reached:
+		e.post(act(func() { e.reached(event) }))
 	}
 }
 
@@ -338,7 +341,13 @@ func (e *Engine) pumpAll(k string) {
 
 // arrivedLocked makes a person one who is online.
 func (e *Engine) arrivedLocked(p *person, m *meeting) {
+	if !p.online {
+		p.unreachable = "" // it may be somewhere else now
+	}
 	p.Person, p.online, p.trust, p.fresh = m.person, true, m.verdict.trust, m.verdict.fresh
+	maps.DeleteFunc(p.routes, func(device identity.PublicKey, _ p2p.Route) bool {
+		return !slices.ContainsFunc(p.Devices, func(d p2p.Device) bool { return d.Key == device })
+	})
 }
 
 // wentLocked makes a person one who is offline.

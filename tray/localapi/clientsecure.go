@@ -73,3 +73,10 @@ func (c *Client) OfferJoin(ctx context.Context) (chat.JoinOffer, error) {
 func (c *Client) RemoveDevice(ctx context.Context, id string) error {
 	return c.do(ctx, "POST", "/v1/devices/remove", deviceRequest{ID: id}, nil)
 }
+
+// Diagnose implements Engine.
+func (c *Client) Diagnose(ctx context.Context, names []string) (chat.Diagnosis, error) {
+	var diagnosis chat.Diagnosis
+	err := c.do(ctx, "POST", "/v1/diagnose", namesRequest{Names: names}, &diagnosis)
+	return diagnosis, err
+}

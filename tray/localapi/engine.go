@@ -22,6 +22,7 @@
 //	POST /v1/devices/remove {"id"}           takes a device off the account
 //	POST /v1/retry     {"id"}                sends a failed message again
 //	POST /v1/read      {"peer"}              marks a conversation as read
+//	POST /v1/diagnose  {"names"}             chat.Diagnosis; it takes seconds
 //	POST /v1/compose   {"peer"}              opens a window; without a peer, Find
 //	POST /v1/quit      {}                    ends the client
 //	GET  /v1/events?role=watcher             server-sent events: chat.Event
@@ -87,6 +88,10 @@ type Engine interface {
 	OfferJoin(ctx context.Context) (chat.JoinOffer, error)
 	// RemoveDevice takes one of the account's own devices off it, by its ID.
 	RemoveDevice(ctx context.Context, id string) error
+	// Diagnose looks at the network and tries to reach these people, or, if
+	// names is empty, those who are online, twenty at most. It may take a
+	// minute.
+	Diagnose(ctx context.Context, names []string) (chat.Diagnosis, error)
 	// Retry sends a Failed message again.
 	Retry(ctx context.Context, id int64) error
 	// MarkRead says that the person has seen all messages from peer.

@@ -49,6 +49,9 @@ func (e *echo) Devices(context.Context) ([]chat.Device, error)              { re
 func (e *echo) OfferJoin(context.Context) (chat.JoinOffer, error) {
 	return chat.JoinOffer{}, e.note("join")
 }
+func (e *echo) Diagnose(_ context.Context, names []string) (chat.Diagnosis, error) {
+	return chat.Diagnosis{}, e.note(names)
+}
 func (e *echo) RemoveDevice(_ context.Context, id string) error { return e.note(id) }
 func (e *echo) Retry(_ context.Context, id int64) error         { return e.note(id) }
 func (e *echo) MarkRead(_ context.Context, peer string) error   { return e.note(peer) }
@@ -67,7 +70,7 @@ var doors = []string{
 	"GET /v1/status", "GET /v1/roster", "GET /v1/history", "GET /v1/recipients", "POST /v1/messages", "POST /v1/edit",
 	"POST /v1/delete", "POST /v1/acknowledge", "POST /v1/typing", "POST /v1/presence", "GET /v1/safety", "POST /v1/trust",
 	"GET /v1/devices", "POST /v1/devices/join", "POST /v1/devices/remove", "POST /v1/retry", "POST /v1/read",
-	"POST /v1/compose", "POST /v1/quit", "GET /v1/events",
+	"POST /v1/compose", "POST /v1/quit", "GET /v1/events", "POST /v1/diagnose",
 }
 
 // ask has a request answered.

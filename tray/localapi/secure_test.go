@@ -14,7 +14,14 @@ var (
 	recipients = []chat.Recipient{{Name: "Ann 安", State: chat.Read, Acknowledged: true}, {Name: "Bo", State: chat.Sending, Waiting: true, Problem: "away"}}
 	safety     = chat.Safety{Peer: "Ann 安", Number: "12345", Trust: chat.TrustVerified, Devices: devices}
 	devices    = []chat.Device{{ID: "K7QX", Label: "desk", Online: true, This: true}, {ID: "2MFB", New: true}}
-	offer      = chat.JoinOffer{Code: "K7QX-2MFB", Expires: time.Unix(9, 0).UTC()}
+	diagnosis  = chat.Diagnosis{
+		At: time.Unix(7, 0).UTC(), Protocol: chat.ProtocolSecure, Server: "c.example:13277",
+		Checks: []chat.Check{{What: "tcp", OK: true, Milliseconds: 12}, {What: "web", Why: "nothing answers"}},
+		NAT:    "hard", Firewall: "restricted", Addresses: []chat.Address{{Kind: "host", At: "10.0.0.2:5000"}},
+		MappingWhy: "nobody asked", Relay: true, NotTried: 3,
+		People: []chat.Reach{{Name: "Ann 安", Route: chat.RouteRelayed, Milliseconds: 900}, {Name: "Bo", Skip: chat.SkipClassic}},
+	}
+	offer = chat.JoinOffer{Code: "K7QX-2MFB", Expires: time.Unix(9, 0).UTC()}
 )
 
 func (e *engine) Recipients(_ context.Context, id int64) ([]chat.Recipient, error) {
@@ -45,6 +52,10 @@ func (e *engine) Trust(_ context.Context, peer string, action chat.TrustAction) 
 }
 func (e *engine) Devices(context.Context) ([]chat.Device, error)    { return devices, nil }
 func (e *engine) OfferJoin(context.Context) (chat.JoinOffer, error) { return offer, nil }
+func (e *engine) Diagnose(_ context.Context, names []string) (chat.Diagnosis, error) {
+	e.note("diagnose %q", names)
+	return diagnosis, nil
+}
 func (e *engine) RemoveDevice(_ context.Context, id string) error {
 	e.note("remove %s", id)
 	return nil
@@ -65,6 +76,9 @@ func TestSecureCallsPassThrough(t *testing.T) {
 	if got, err := c.OfferJoin(ctx); err != nil || got != offer {
 		t.Errorf("offer %+v, %v", got, err)
 	}
+	if got, err := c.Diagnose(ctx, []string{"Ann 安", "Bo"}); err != nil || !reflect.DeepEqual(got, diagnosis) {
+		t.Errorf("diagnosis %+v, %v", got, err)
+	}
 	c.Typing("Bo", true)
 	err := errors.Join(
 		c.Edit(ctx, 5, "new 新"), c.Delete(ctx, 6), c.Acknowledge(ctx, 7),
@@ -75,7 +89,7 @@ func TestSecureCallsPassThrough(t *testing.T) {
 		t.Error(err)
 	}
 	want := []string{
-		"recipients 4", `safety "a&b 安"`, `typing "Bo" true`, `edit 5 "new 新"`, "delete 6", "acknowledge 7",
+		"recipients 4", `safety "a&b 安"`, `diagnose ["Ann 安" "Bo"]`, `typing "Bo" true`, `edit 5 "new 新"`, "delete 6", "acknowledge 7",
 		"status {Presence:busy Text:会议 Display:Me Department:Lab}", `trust "Bo" verify`, "remove 2MFB",
 	}
 	if !reflect.DeepEqual(e.calls, want) {

@@ -23,6 +23,9 @@ type (
 	deviceRequest struct {
 		ID string `json:"id"`
 	}
+	namesRequest struct {
+		Names []string `json:"names"`
+	}
 )
 
 // handleSecure serves what only the secure protocol has.
@@ -63,6 +66,11 @@ func handleSecure(s *localhttp.Service, engine Engine) {
 	})
 	localhttp.Post(s, "/v1/devices/join", func(r *http.Request, _ *struct{}) (any, error) {
 		return engine.OfferJoin(r.Context())
+	})
+	localhttp.Post(s, "/v1/diagnose", func(r *http.Request, in *namesRequest) (any, error) {
+		d, err := engine.Diagnose(r.Context(), in.Names)
+		d.Checks, d.Addresses, d.People = list(d.Checks), list(d.Addresses), list(d.People)
+		return d, err
 	})
 	localhttp.Post(s, "/v1/devices/remove", func(r *http.Request, in *deviceRequest) (any, error) {
 		return struct{}{}, engine.RemoveDevice(r.Context(), in.ID)
