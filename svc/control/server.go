@@ -90,22 +90,24 @@ func New(cfg Config) (*Server, error) {
 	return s, s.metrics.all.Register(cfg.Metrics)
 }
 
-// Run serves until ctx ends. Then it tells every client when to come back,
-// closes the listener and all connections, and returns nil, within five
-// seconds. It may be called once.
+// Run serves until ctx ends, or somebody closes the listener. Then it tells
+// every client when to come back, closes the listener and all connections, and
+// returns nil, within five seconds. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.cfg.Listener.Close() })
 	defer stop()
 	for ctx.Err() == nil {
 		conn, err := s.cfg.Listener.Accept()
-		switch {
-		case err == nil:
-			s.admit(ctx, conn)
-		case !errors.Is(err, net.ErrClosed):
+		if errors.Is(err, net.ErrClosed) {
+			break
+		}
+		if err != nil {
 			// The process is out of descriptors, or the peer has gone again.
 			s.cfg.Log.Warn("a secure connection could not be accepted", "error", err)
 			hostnet.Pause(ctx, 50*time.Millisecond)
+			continue
 		}
+		s.admit(ctx, conn)
 	}
 	s.mu.Lock()
 	s.closing = true

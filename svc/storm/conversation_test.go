@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"earshot/p2p"
-	"earshot/protocol/hostnet"
 )
 
 // talk is two people who write to each other all the time.
 type talk struct {
 	*world
 	ann, bo  *person
-	a, b     *hostnet.Router
+	a, b     spot
 	sent     int
 	slowest  time.Duration // from sending to delivered, of those sent since settled
 	settled  time.Time
@@ -29,10 +28,8 @@ func inTalk(t *testing.T, a, b place, happen func(*talk)) {
 		w.sim.Latency(15 * time.Millisecond)
 		pair := keys()
 		c := &talk{world: w}
-		hostA, routerA := w.put(a, 1)
-		hostB, routerB := w.put(b, 2)
-		c.a, c.b = routerA, routerB
-		c.ann, c.bo = w.person("Ann", hostA, pair[0]), w.person("Bo", hostB, pair[1])
+		c.a, c.b = w.put(a, 1), w.put(b, 2)
+		c.ann, c.bo = w.person("Ann", c.a.host, pair[0]), w.person("Bo", c.b.host, pair[1])
 		defer c.ann.stop()
 		defer c.bo.stop()
 		c.ann.sees(c.bo)
@@ -124,17 +121,17 @@ func TestCoordinatorIsKilledMeanwhile(t *testing.T) {
 // A NAT that forgets its mappings, on either side and on both.
 func TestNATIsRebound(t *testing.T) {
 	for name, rebind := range map[string]func(*talk){
-		"Ann's":            func(c *talk) { c.a.Rebind() },
-		"Bo's":             func(c *talk) { c.b.Rebind() },
-		"both":             func(c *talk) { c.a.Rebind(); c.b.Rebind() },
-		"with new address": func(c *talk) { c.a.SetPublic(c.a.Public().Next()) },
+		"Ann's":            func(c *talk) { c.a.router.Rebind() },
+		"Bo's":             func(c *talk) { c.b.router.Rebind() },
+		"both":             func(c *talk) { c.a.router.Rebind(); c.b.router.Rebind() },
+		"with new address": func(c *talk) { c.a.router.SetPublic(c.a.router.Public().Next()) },
 	} {
 		for _, kinds := range [][2]place{{behindEasy, behindEasy}, {behindHard, behindEasy}} {
 			t.Run(name+" "+kinds[0].name+" to "+kinds[1].name, func(t *testing.T) {
 				inTalk(t, kinds[0], kinds[1], func(c *talk) {
 					c.chat(5 * time.Second)
 					rebind(c)
-					c.within(4 * time.Second)
+					c.within(3 * time.Second)
 					c.chat(10 * time.Second)
 					rebind(c)
 					c.chat(30 * time.Second)
@@ -142,5 +139,63 @@ func TestNATIsRebound(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// UDP is blocked in the middle of it, and let through again: the relay is taken,
+// and left.
+func TestPathIsLost(t *testing.T) {
+	for _, kinds := range [][2]place{{behindEasy, behindEasy}, {behindEasy, behindHard}, {places[0], behindEasy}} {
+		t.Run(kinds[0].name+" to "+kinds[1].name, func(t *testing.T) {
+			inTalk(t, kinds[0], kinds[1], func(c *talk) {
+				c.chat(5 * time.Second)
+				c.goes(p2p.RoutePunched, p2p.RouteDirect)
+				c.b.router.Lossy(1, 1)
+				c.within(3 * time.Second)
+				c.chat(2 * time.Minute)
+				c.goes(p2p.RouteRelayed)
+				c.b.router.Lossy(0, 0)
+				c.chat(70 * time.Second)
+				c.goes(p2p.RoutePunched, p2p.RouteDirect)
+				c.within(100 * time.Millisecond)
+			})
+		})
+	}
+}
+
+// The relay's connection is cut, and the coordinator killed, while there is
+// nothing else.
+func TestRelayIsLost(t *testing.T) {
+	blocked := places[5]
+	inTalk(t, blocked, behindEasy, func(c *talk) {
+		c.chat(5 * time.Second)
+		c.goes(p2p.RouteRelayed)
+		c.sim.CutTCP(c.at.Addr())
+		c.within(3 * time.Second)
+		c.chat(5 * time.Second)
+		c.sim.Kill(c.at.Addr())
+		c.chat(5 * time.Second)
+		c.stop()
+		c.serve()
+		c.within(40 * time.Second) // which is for the backoff of a login
+		c.goes(p2p.RouteRelayed)
+	})
+}
+
+// A computer without network for an hour, as one that was asleep.
+func TestAnHourAway(t *testing.T) {
+	for _, kinds := range [][2]place{{behindEasy, behindEasy}, {behindHard, behindEasy}, {places[5], behindEasy}, {places[0], places[0]}} {
+		t.Run(kinds[0].name+" to "+kinds[1].name, func(t *testing.T) {
+			inTalk(t, kinds[0], kinds[1], func(c *talk) {
+				c.chat(5 * time.Second)
+				c.a.pull(true)
+				c.chat(time.Second)
+				settle(time.Hour)
+				c.a.pull(false)
+				c.within(3 * time.Second)
+				c.chat(time.Minute)
+				c.within(100 * time.Millisecond)
+			})
+		})
 	}
 }

@@ -34,18 +34,26 @@ var places = []place{
 	{name: "double", nat: nat(hostnet.EasyNAT()), twin: true},
 }
 
+// spot is where a host was put.
+type spot struct {
+	host   hostnet.Net
+	router *hostnet.Router // towards the world; nil if there is none
+	pull   func(out bool)  // pulls the host's plug, and puts it back
+}
+
 // put puts a host into a place, the number of which tells two of them apart.
-func (w *world) put(p place, number byte) (hostnet.Net, *hostnet.Router) {
+func (w *world) put(p place, number byte) spot {
 	public := netip.AddrFrom4([4]byte{203, 0, 113, 10 * number})
 	if p.nat == nil {
-		return w.sim.Host(public), nil
+		return spot{host: w.sim.Host(public), pull: func(out bool) { w.sim.Down(public, out) }}
 	}
 	router := w.sim.NAT(public, *p.nat)
 	inner := router
 	if p.twin {
 		inner = router.NAT(netip.AddrFrom4([4]byte{10, 0, number, 2}), *p.nat)
 	}
-	return inner.Host(netip.AddrFrom4([4]byte{192, 168, number, 2})), router
+	private := netip.AddrFrom4([4]byte{192, 168, number, 2})
+	return spot{host: inner.Host(private), router: router, pull: func(out bool) { inner.Down(private, out) }}
 }
 
 // keys returns two keys, the one with the lower ID first.
@@ -95,9 +103,7 @@ func (w *world) path(a, b place, lower bool) {
 	if !lower {
 		pair[0], pair[1] = pair[1], pair[0]
 	}
-	hostA, _ := w.put(a, 1)
-	hostB, _ := w.put(b, 2)
-	ann, bo := w.person("Ann", hostA, pair[0]), w.person("Bo", hostB, pair[1])
+	ann, bo := w.person("Ann", w.put(a, 1).host, pair[0]), w.person("Bo", w.put(b, 2).host, pair[1])
 	defer ann.stop()
 	defer bo.stop()
 	ann.sees(bo)

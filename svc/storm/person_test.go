@@ -35,13 +35,15 @@ type person struct {
 	ids     map[p2p.ItemID]bool
 	doubles int
 	reached []p2p.Reached
+	lanes   map[string]*lane // by name
 	log     strings.Builder
 }
 
 // person makes one who has an account, on a host, and starts its program.
 func (w *world) person(name string, host hostnet.Net, key identity.Key) *person {
 	p := &person{world: w, name: name, key: key, net: host,
-		changed: make(chan struct{}), people: make(map[string]p2p.Person), ids: make(map[p2p.ItemID]bool)}
+		changed: make(chan struct{}), people: make(map[string]p2p.Person), ids: make(map[p2p.ItemID]bool),
+		lanes: make(map[string]*lane)}
 	w.accounts.change(name, func(a *engine.Account) {
 		a.Devices = append(slices.Clone(a.Devices), engine.Device{Key: key.Public(), Label: "desk"})
 	})
@@ -156,27 +158,76 @@ func (p *person) sees(other *person) {
 	}
 }
 
-// send sends a text as the engine does: what is not known to have arrived is
-// sent again, by the same ID.
+// lane is what one person sends another one: as in the engine, all at once, and
+// after a failure nothing until it is known what became of the others, so that
+// all that failed go again in order.
+type lane struct {
+	waiting  []*letter // oldest first
+	underway int
+	failing  bool
+}
+
+// letter is a text that has not arrived yet.
+type letter struct {
+	target    p2p.Target
+	item      p2p.Item
+	sent      bool
+	delivered chan struct{}
+}
+
+// send sends a text, again and again until it is known to have arrived.
 func (p *person) send(to *person, text string) <-chan struct{} {
-	item := p2p.Item{At: time.Now(), Body: p2p.Text{Text: text}}
-	copy(item.ID[:], p.name[:1]+text)
-	delivered := make(chan struct{})
+	m := &letter{item: p2p.Item{At: time.Now(), Body: p2p.Text{Text: text}}, delivered: make(chan struct{})}
+	copy(m.item.ID[:], p.name[:1]+text)
 	p.mu.Lock()
-	target := p2p.Target{Person: p.people[to.name], Device: to.key.Public()}
+	m.target = p2p.Target{Person: p.people[to.name], Device: to.key.Public()}
+	l := p.lanes[to.name]
+	if l == nil {
+		l = new(lane)
+		p.lanes[to.name] = l
+	}
+	l.waiting = append(l.waiting, m)
 	p.mu.Unlock()
-	var try func()
-	try = func() {
-		p.t.Send(target, item, func(err error) {
-			if err == nil {
-				close(delivered)
-				return
-			}
-			time.AfterFunc(time.Second, try)
+	p.pump(l)
+	return m.delivered
+}
+
+func (p *person) pump(l *lane) {
+	p.mu.Lock()
+	var now []*letter
+	for _, m := range l.waiting {
+		if !m.sent && !l.failing {
+			m.sent = true
+			l.underway++
+			now = append(now, m)
+		}
+	}
+	p.mu.Unlock()
+	for _, m := range now {
+		p.t.Send(m.target, m.item, func(err error) { p.became(l, m, err) })
+	}
+}
+
+// became takes note of what became of a letter.
+func (p *person) became(l *lane, m *letter, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m.sent = false
+	l.underway--
+	if err == nil {
+		l.waiting = slices.DeleteFunc(l.waiting, func(other *letter) bool { return other == m })
+		close(m.delivered)
+	} else {
+		l.failing = true
+	}
+	if l.failing && l.underway == 0 {
+		time.AfterFunc(time.Second, func() {
+			p.mu.Lock()
+			l.failing = false
+			p.mu.Unlock()
+			p.pump(l)
 		})
 	}
-	try()
-	return delivered
 }
 
 // route is how the person reaches another one now.
