@@ -105,7 +105,8 @@ func (l *link) exchange(ctx context.Context, mine []byte) (err error) {
 
 // vital is how the connection is.
 func (l *link) vital() vital {
-	return vital{l.conn.ConnectionStats().PacketsReceived, time.Unix(0, l.used.Load())}
+	stats := l.conn.ConnectionStats()
+	return vital{stats.PacketsReceived, time.Unix(0, l.used.Load()), stats.SmoothedRTT}
 }
 
 // send has a frame leave, after those before it. It never blocks. taken, which

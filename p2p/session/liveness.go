@@ -30,19 +30,66 @@ func (m *machine) distrust(now time.Time) {
 
 // suspect says that the current connection shows no sign of life though it
 // should.
-func (m *machine) suspect(now time.Time) bool { return m.silent(now, ackWithin) }
+func (m *machine) suspect(now time.Time) bool {
+	return m.current != nil && !m.asked.IsZero() && !m.current.heard.After(m.asked) && !now.Before(m.asked.Add(m.bear()/2))
+}
 
-// silent says that nothing has come for so long over the current connection,
-// though something should.
-func (m *machine) silent(now time.Time, long time.Duration) bool {
+// bear is how long the peer on the current connection may be silent.
+func (m *machine) bear() time.Duration {
+	return min(patience+4*m.look(m.current.id).rtt, mostPatience)
+}
+
+// nudgeAt says when a peer that goes on being silent is made to answer.
+func (m *machine) nudgeAt() time.Time {
 	c := m.current
-	switch {
-	case c == nil || now.Before(c.heard.Add(long)):
-		return false
-	case len(m.sent) > 0:
-		return !now.Before(m.progress.Add(long))
+	if len(m.sent) == 0 {
+		return c.heard.Add(quietFor)
 	}
-	return m.active(now)
+	begun := c.heard
+	if m.progress.After(begun) {
+		begun = m.progress
+	}
+	return begun.Add(m.bear() / 2)
+}
+
+// listen has a peer answer that is silent though something should come, and
+// tells of one that doesn't.
+func (m *machine) listen(now time.Time) {
+	expected := m.current != nil && (len(m.sent) > 0 || m.active(now))
+	if !expected || now.Before(m.nudgeAt()) {
+		m.asked = time.Time{}
+		return
+	}
+	half := m.bear() / 2
+	if m.asked.IsZero() || m.current.heard.After(m.asked) {
+		m.asked, m.nudged = now, now
+		m.act(actNudge{m.current.id}) // who only stores slowly shows it by this
+		return
+	}
+	if !now.Before(m.nudged.Add(half)) {
+		m.nudged = now
+		m.act(actNudge{m.current.id})
+	}
+	if !now.Before(m.asked.Add(half/2)) && !now.Before(m.doubted.Add(doubtEvery)) {
+		m.doubted = now
+		m.act(actDoubt{})
+	}
+}
+
+// attend says when to look again at a connection that matters.
+func (m *machine) attend(now time.Time) time.Time {
+	at := m.nudgeAt()
+	if !m.asked.IsZero() {
+		half := m.bear() / 2
+		at = m.nudged.Add(half)
+		for _, t := range []time.Time{m.asked.Add(half / 2), m.asked.Add(half)} {
+			if t.After(now) && t.Before(at) {
+				at = t
+			}
+		}
+	}
+	// What came meanwhile has told nobody, so the time may have passed.
+	return now.Add(min(max(at.Sub(now), tickEvery/10), tickEvery))
 }
 
 // active says that two people are talking: then both look after the connection,
@@ -66,14 +113,7 @@ func (m *machine) measure(now time.Time) {
 
 // tick judges the connections.
 func (m *machine) tick(now time.Time) {
-	if m.silent(now, ackWithin/2) && !now.Before(m.nudged.Add(ackWithin/2)) {
-		m.nudged = now
-		m.act(actNudge{m.current.id}) // who only stores slowly shows it by this
-		if !now.Before(m.doubted.Add(doubtEvery)) {
-			m.doubted = now
-			m.act(actDoubt{})
-		}
-	}
+	m.listen(now)
 	for _, c := range slices.Clone(m.links) {
 		switch {
 		case !c.check.IsZero() && c.heard.After(c.checked):

@@ -25,12 +25,17 @@ const (
 	// upgradeEvery how often something better is looked for from then on.
 	relayAfter   = 500 * time.Millisecond
 	upgradeEvery = time.Minute
-	// ackWithin is when a peer that acknowledges nothing must show another sign
-	// of life, or a second connection is made.
-	ackWithin = 1500 * time.Millisecond
-	// activeFor is how long after an item the connection is looked after as if
-	// something was under way, and doubtEvery how often a silence is told of.
+	// patience and four round trips, mostPatience at most, is how long a peer
+	// that acknowledges nothing may show no other sign of life before a second
+	// connection is made. Half of it is for what comes by itself, half for an
+	// answer to a nudge.
+	patience     = 800 * time.Millisecond
+	mostPatience = 2500 * time.Millisecond
+	// activeFor is how long after an item the connection is looked after
+	// though nothing is under way: then a silence of quietFor is one too many.
+	// doubtEvery is how often a silence is told of.
 	activeFor  = 15 * time.Second
+	quietFor   = time.Second
 	doubtEvery = 10 * time.Second
 	// stuckAfter is when a peer that lives but acknowledges nothing is as good
 	// as out of reach.
@@ -84,6 +89,7 @@ type connection struct {
 type vital struct {
 	packets uint64
 	used    time.Time
+	rtt     time.Duration // zero while unknown
 }
 
 // machine decides everything about the session with one other device: (event,
@@ -97,7 +103,8 @@ type machine struct {
 	// progress is when something was last acknowledged, or began to be waited
 	// for, on the current connection; pending is the same on whichever.
 	progress, pending time.Time
-	nudged            time.Time // when a peer that is slow was last made to answer
+	asked             time.Time // when a silent peer was first made to answer; zero for one that isn't silent
+	nudged            time.Time // when it was last
 	doubted           time.Time // when that was last told
 
 	links   []*connection // those that are ready, oldest first
@@ -445,7 +452,7 @@ func (m *machine) wake(now time.Time) (at time.Time) {
 		earliest(m.backoff.until)
 	}
 	if m.current != nil && (len(m.sent) > 0 || m.active(now)) {
-		earliest(now.Add(tickEvery))
+		earliest(m.attend(now))
 	}
 	for _, c := range m.links {
 		switch {
