@@ -35,6 +35,12 @@ const (
 	maxQueued = 256
 )
 
+var (
+	errSilent = fmt.Errorf("%w: the coordinator is silent", p2p.ErrNoAnswer)
+	// errMoved is a connection that did not outlive a change of the network.
+	errMoved = fmt.Errorf("%w, and the network has changed", errSilent)
+)
+
 // link is one connection. read is for one goroutine, write for another; the
 // rest may be called from any.
 type link struct {
@@ -142,8 +148,10 @@ func (l *link) read(frame *wire.ToClient) error {
 	switch {
 	case errors.Is(err, wire.ErrFrame):
 		return fmt.Errorf("%w: the coordinator said something that makes no sense: %w", p2p.ErrNoAnswer, err)
+	case errors.Is(err, os.ErrDeadlineExceeded) && !l.proveBy.IsZero():
+		return errMoved
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%w: the coordinator is silent", p2p.ErrNoAnswer)
+		return errSilent
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return fmt.Errorf("%w: the coordinator has closed the connection", p2p.ErrUnreachable)
 	}

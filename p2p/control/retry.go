@@ -15,6 +15,9 @@ const (
 	// Retries are jittered: a wait is between half of its length and all of it.
 	firstBackoff = 500 * time.Millisecond
 	lastBackoff  = 30 * time.Second
+	// movedWait bounds the wait of who finds its own network changed: nobody
+	// else comes back at the same time.
+	movedWait = 50 * time.Millisecond
 	// heldLongEnough is how long a login must have held for the next failure to
 	// count as the first. Below that a coordinator that lets everybody in and
 	// then falls over would be run down by those who come back.
@@ -36,6 +39,9 @@ func (b *backoff) reset() { b.next = 0 }
 func (b *backoff) wait(cause error, held time.Duration) time.Duration {
 	if held >= heldLongEnough {
 		b.reset()
+		if errors.Is(cause, errMoved) {
+			return rand.N(movedWait)
+		}
 	}
 	b.next = min(max(2*b.next, firstBackoff), lastBackoff)
 	wait := b.next/2 + rand.N(b.next/2)

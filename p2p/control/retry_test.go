@@ -188,6 +188,21 @@ func TestJitter(t *testing.T) {
 	}
 }
 
+// Who finds its own network changed comes back at once, unless the login before
+// was no better.
+func TestMoved(t *testing.T) {
+	var b backoff
+	if d := b.wait(errMoved, heldLongEnough); d > movedWait {
+		t.Errorf("waits %v", d)
+	}
+	if d := b.wait(errMoved, heldLongEnough/2); d < firstBackoff/2 {
+		t.Errorf("waits only %v", d)
+	}
+	if d := b.wait(errSilent, heldLongEnough); d < firstBackoff/2 {
+		t.Errorf("waits only %v for a coordinator that hangs", d)
+	}
+}
+
 // Every address of the name is tried, and the name is looked up each time.
 func TestAddresses(t *testing.T) {
 	lookups := 0

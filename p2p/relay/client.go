@@ -152,8 +152,8 @@ func (c *Client) Close(device identity.PublicKey) {
 	poke(c.wake)
 }
 
-// Kick says that the network has changed: the connection must show within two
-// seconds that it lives, or is replaced. One that is being made is begun anew,
+// Kick says that the network has changed: the connection must show soon
+// that it lives, or is replaced. One that is being made is begun anew,
 // and no attempt waits any longer.
 func (c *Client) Kick() { poke(c.kicked) }
 
@@ -308,17 +308,16 @@ func (c *Client) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// state is what a STATE says.
-func (c *Client) state(device identity.PublicKey, status wire.Status) {
+// state is what a STATE says on a link, which may be about to end.
+func (c *Client) state(l *link, device identity.PublicKey, status wire.Status) {
 	c.mu.Lock()
 	p := c.open[device]
-	if p != nil {
-		p.status = status
-	}
-	c.mu.Unlock()
-	if p == nil {
+	if p == nil || c.link != l {
+		c.mu.Unlock()
 		return
 	}
+	p.status = status
+	c.mu.Unlock()
 	switch status {
 	case wire.OverQuota:
 		c.cfg.Log.Warn("the relay carries no more today", "device", device.ID().Short())

@@ -22,7 +22,7 @@ const (
 	pingEvery  = 25 * time.Second
 	answerTime = 10 * time.Second
 	// kickTime is how long it may take after the network has changed.
-	kickTime = 2 * time.Second
+	kickTime = 1200 * time.Millisecond
 	// writeTime is how long the connection may take nothing.
 	writeTime = 10 * time.Second
 )
@@ -131,7 +131,7 @@ func (l *link) read() error {
 		case wire.Packet:
 			l.c.deliver(f.Device, f.Packet)
 		case wire.State:
-			l.c.state(f.Device, f.Status)
+			l.c.state(l, f.Device, f.Status)
 		case wire.Pong:
 			l.pong(f.Data)
 		}
@@ -174,10 +174,13 @@ func (l *link) asked(dst []byte) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for device, open := range l.requests {
+		if !open {
+			dst = wire.AppendClose(dst, device)
+		}
+	}
+	for device, open := range l.requests { // for which there is more room now
 		if open {
 			dst = wire.AppendOpen(dst, device)
-		} else {
-			dst = wire.AppendClose(dst, device)
 		}
 	}
 	clear(l.requests)
