@@ -45,7 +45,7 @@ var limits = []struct {
 	{"that gets no whole frame for {60 s}, or whose client takes nothing for {30 s},",
 		[]string{"svc/control.silentTime", "svc/control.writeTime"}},
 	{"hears nothing for {10 s} beyond", []string{"p2p/control.answerTimeout"}},
-	{"sends a `Ping` at once and waits for {2 s}", []string{"p2p/control.kickTimeout"}},
+	{"sends a `Ping` at once and waits for {1.2 s}", []string{"p2p/control.kickTimeout"}},
 	{"a frame costs {10 ms}, a change of status or candidates {500 ms}, an introduction {100 ms}, a removal {1 s}, and {5 s} of that",
 		[]string{"svc/control.costFrame", "svc/control.costChange", "svc/control.costIntroduce", "svc/control.costRemove", "svc/control.burst"}},
 	{"it is good for {10 minutes}", []string{"p2p/secure.offerFor"}},
@@ -55,16 +55,19 @@ var limits = []struct {
 		[]string{"svc/control.maxStatusText", "svc/control.maxRunes"}},
 	{"within {5 s}, and then frames", []string{"p2p/session.helloWithin"}},
 	{"idle timeout is {10 s}, and something is sent every {4 s}", []string{"p2p/session.quietLimit", "p2p/session.probeEvery"}},
-	{"(`Introduce`) after {300 ms}; the other one asks at once and dials after {300 ms}.",
-		[]string{"p2p/session.secondDialler", "p2p/session.secondDialler"}},
+	{"if that takes longer than {30 ms}; the other one asks at once and dials after {300 ms}.",
+		[]string{"p2p/session.introduceAfter", "p2p/session.secondDialler"}},
+	{"asks again each {3 s}.", []string{"p2p/session.introduceAgain"}},
+	{"If nothing works for {500 ms},", []string{"p2p/session.relayAfter"}},
 	{"an introduction are good for {1 minute}.", []string{"p2p/session.rememberFor"}},
 	{"up to {16}, {50 ms} apart and {4 s} each,",
 		[]string{"p2p/session.maxAddresses", "p2p/session.stagger", "p2p/session.attemptWithin"}},
-	{"given up after {10 s}.", []string{"p2p/session.giveUp"}},
+	{"given up after {10 s};", []string{"p2p/session.giveUp"}},
 	{"made a connection within {2 s}", []string{"p2p/session.freshFor"}},
 	{"closes the other one after {1 s}, the higher one after {10 s}", []string{"p2p/session.drainFor", "p2p/session.drainLong"}},
 	{"no item goes for {45 s} is idle", []string{"p2p/session.idleAfter"}},
-	{"nothing at all is heard for {2 s},", []string{"p2p/session.ackWithin"}},
+	{"heard for {800 ms} and four round trips ({2.5 s} at most),", []string{"p2p/session.patience", "p2p/session.mostPatience"}},
+	{"after {1 s} without items under way within {15 s} of", []string{"p2p/session.quietFor", "p2p/session.activeFor"}},
 	{"acknowledges nothing for {30 s} is", []string{"p2p/session.stuckAfter"}},
 	{"`text`, up to {64 KiB};", []string{"p2p.MaxText"}},
 	{"at most {64 items} or {1 MiB} of them unacknowledged", []string{"p2p/session.windowItems", "p2p/session.windowBytes"}},
@@ -83,6 +86,19 @@ var limits = []struct {
 	{"a frame of `Snapshot` | {500} |", []string{"svc/roster.snapshotUsers"}},
 	{"| devices of an account | {16} |", []string{"svc/engine.MaxDevices"}},
 	{"a name with 1 to {16} devices", []string{"svc/engine.MaxDevices"}},
+	{"answers {2,000} requests a second from one address", []string{"svc/stun.perSecond"}},
+	{"for that address and token, good for {10 minutes} to twice that", []string{"svc/stun.cookieTime"}},
+	{"goes again after {100 ms}, doubling to {700 ms}, and UDP is blocked if {1.5 s} bring",
+		[]string{"p2p/nat.firstWait", "p2p/nat.lastTry", "p2p/nat.maxTime"}},
+	{"reaches only who has asked, within {30 s}.", []string{"svc/control.answerTime"}},
+	{"probe is a datagram of {68 bytes};", []string{"p2p/punch.headerSize+p2p/punch.bodySize+p2p/punch.tagSize"}},
+	{"for {10 s}. What comes from", []string{"p2p/punch.giveUp"}},
+	{"sends its first {600 ms} of probes", []string{"p2p/punch.holdBack"}},
+	{"then after {250 ms} the device behind it sends such openers from {256} more sockets",
+		[]string{"p2p/punch.crowdAfter", "p2p/punch.crowdSockets"}},
+	{"one pings up to {2,048} ports of", []string{"p2p/punch.crowdGuesses"}},
+	{"at random, {16} each {10 ms}.", []string{"p2p/punch.crowdBatch", "p2p/punch.crowdTick"}},
+	{"TCP has failed or {3 s} have passed", []string{"p2p/trunk.headStart"}},
 }
 
 // worked are phrases with numbers that follow from others, or that are no
@@ -91,7 +107,11 @@ var worked = []string{
 	"again after 1 s, 2 s, 4 s, 6 s and 8 s,",             // session.rounds
 	"for the administrator's log; up to 128 characters |", // twice maxRunes
 	"(RFC 4648, without padding), 52 characters",
-	"no more than 5,000 frames or 16 MiB a second of a device", // session.defaultLimits
+	"no more than 5,000 frames or 16 MiB a second of a device",                       // session.defaultLimits
+	"one introduction each 2 s of one device, 32 a second",                           // session.introductionsOfOne, introductionsOfAll
+	"again after 60 ms, 120 ms, 240 ms, 400 ms, 600 ms, 900 ms and then each 1.5 s,", // punch.gaps
+	"and from 400 ms on that",                                                        // punch.crowdAfter+guessAfter
+	"better path is looked for each minute",                                          // session.upgradeEvery
 }
 
 // TestDocumentLimits holds each number that PROTOCOL.md names against the code,

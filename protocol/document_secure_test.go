@@ -6,6 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -132,5 +135,28 @@ func TestDocumentIdentity(t *testing.T) {
 	}
 	if got := identity.JoinCode(unhex(code)).Proof(classic.NameKey("张三"), k1); !hmac.Equal(got, mac.Sum(nil)) {
 		t.Errorf("a proof is %x, and by the document %x", got, mac.Sum(nil))
+	}
+}
+
+// TestDocumentPathExamples looks for the datagrams of section 18 among those
+// that the packages which write them are tested with.
+func TestDocumentPathExamples(t *testing.T) {
+	var vectors string
+	for _, name := range []string{"../svc/stun/vectors_test.go", "../p2p/nat/message_test.go", "../p2p/punch/probe_test.go"} {
+		text, err := os.ReadFile(filepath.FromSlash(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		vectors += regexp.MustCompile(`"\s*\+\s*"`).ReplaceAllString(string(text), "")
+	}
+	_, paths, _ := strings.Cut(securePart(t), "\n## 18. ")
+	examples := regexp.MustCompile("\\| `((?:[0-9a-f]{2}){32,})` \\|").FindAllStringSubmatch(paths, -1)
+	if len(examples) < 4 {
+		t.Fatalf("section 18 has %d examples", len(examples))
+	}
+	for _, e := range examples {
+		if !strings.Contains(vectors, e[1]) {
+			t.Errorf("no test has %s", e[1])
+		}
 	}
 }
