@@ -75,3 +75,12 @@ func (t *Transport) SetStatus(s p2p.Status) {
 		}})
 	}
 }
+
+func (t *Transport) sortedAddresses() []netip.Addr {
+	addrs, err := t.cfg.Net.Addrs()
+	if err != nil {
+		t.log.Debug("this computer's addresses can't be read", "error", err)
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return addrs
+}

@@ -32,6 +32,10 @@ type Net interface {
 	// Addrs returns the host's own addresses now, the loopback's left out, and
 	// those that mean nothing beyond one link (RFC 3927, RFC 4291 2.5.6).
 	Addrs() ([]netip.Addr, error)
+	// Watch calls changed after each Change until ctx ends, one call at a time,
+	// and then returns nil. It may tell of more than there was, and of several
+	// at once. An error of ErrWatch comes at once.
+	Watch(ctx context.Context, changed func(Change)) error
 }
 
 // OS is the operating system's network.

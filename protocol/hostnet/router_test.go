@@ -430,3 +430,36 @@ func TestMove(t *testing.T) {
 		}
 	})
 }
+
+// TestSimWatch: a host is told when it is moved, when its own cable is pulled,
+// and when it wakes; not when another one's is.
+func TestSimWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := hostnet.NewSim()
+		one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+		h := sim.Host(one)
+		sim.Host(two)
+		ctx, cancel := context.WithCancel(t.Context())
+		var told []hostnet.Change
+		ended := make(chan error)
+		go func() { ended <- h.Watch(ctx, func(c hostnet.Change) { told = append(told, c) }) }()
+		synctest.Wait()
+		for i, change := range []func(){
+			func() { sim.Down(one, true) }, func() { sim.Down(two, true) }, func() { sim.Down(one, false) },
+			func() { sim.Wake(one) }, func() { sim.NAT(two.Next(), hostnet.EasyNAT()).Move(h, natInsideA) },
+		} {
+			change()
+			synctest.Wait()
+			if want := []int{1, 1, 2, 3, 4}[i]; len(told) != want {
+				t.Errorf("after change %d it was told %v", i, told)
+			}
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(told, []hostnet.Change{hostnet.Moved, hostnet.Moved, hostnet.Woke, hostnet.Moved}) {
+			t.Errorf("it was told %v", told)
+		}
+	})
+}

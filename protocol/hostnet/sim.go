@@ -112,6 +112,7 @@ type simHost struct {
 	tcp   map[uint16]any // *simListener or a dialling *simConn
 	conns map[*simConn]struct{}
 	next  uint16
+	watch map[chan Change]struct{} // each with room for one
 }
 
 // closeAll closes every socket as the end of its program does.

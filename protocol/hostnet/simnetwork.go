@@ -120,6 +120,7 @@ func (n *Network) Move(host Net, addr netip.Addr, more ...netip.Addr) {
 	for c := range h.conns {
 		c.route.gone, c.route.silent = true, true
 	}
+	h.tell(Moved)
 }
 
 // Loss has lost asked about every datagram that enters this network, from a
@@ -161,7 +162,7 @@ func (a *attachment) set(line Line) {
 
 // Down takes the cable out of a host, or of a router on its outer side:
 // datagrams to and from it are lost, what is on TCP connections waits.
-// down=false puts it in again.
+// down=false puts it in again. A host sees both.
 func (n *Network) Down(addr netip.Addr, down bool) {
 	n.sim.mu.Lock()
 	defer n.sim.mu.Unlock()
@@ -170,6 +171,9 @@ func (n *Network) Down(addr netip.Addr, down bool) {
 		return
 	}
 	node.line().down = down
+	if h, ok := node.(*simHost); ok {
+		h.tell(Moved)
+	}
 	for h := range n.sim.hosts { // what waits may be for the peer of an end that is closed
 		for c := range h.conns {
 			c.in.release()

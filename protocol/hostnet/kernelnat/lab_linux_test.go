@@ -218,6 +218,11 @@ func (n *namespace) Dial(ctx context.Context, remote netip.AddrPort) (net.Conn, 
 
 func (n *namespace) Addrs() ([]netip.Addr, error) { return in(n, hostnet.OS.Addrs) }
 
+func (n *namespace) Watch(ctx context.Context, changed func(hostnet.Change)) error {
+	_, err := in(n, func() (struct{}, error) { return struct{}{}, hostnet.OS.Watch(ctx, changed) })
+	return err
+}
+
 func (l lab) sock(n hostnet.Net, addr netip.Addr, port uint16) net.PacketConn {
 	l.Helper()
 	c, err := n.ListenPacket(l.Context(), netip.AddrPortFrom(addr, port))
