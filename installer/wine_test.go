@@ -24,6 +24,8 @@ func TestWineUnits(t *testing.T) {
 	for _, pkg := range []string{"tray/profile", "tray/store", "tray/localapi", "tray/client", "tray/autostart"} {
 		w.Test("./" + pkg)
 	}
+	// Wine's sockets bind foreign addresses, and say nothing of closed ports.
+	w.Test("./protocol/hostnet", "-test.run=TestWatch|TestTTL")
 }
 
 // TestWineService has earshotd.exe be a service under wine, from install to

@@ -9,8 +9,8 @@ import (
 )
 
 // Test builds the tests of a package of the module for wine, as Build does with
-// programs, and runs them in the package's folder.
-func (w *Wine) Test(pkg string) {
+// programs, and runs them in the package's folder, with more flags.
+func (w *Wine) Test(pkg string, flags ...string) {
 	w.t.Helper()
 	root := ModuleRoot(w.t)
 	exe := filepath.Join(w.work, filepath.Base(pkg)+".test.exe")
@@ -23,7 +23,7 @@ func (w *Wine) Test(pkg string) {
 	log, err := os.CreateTemp(w.work, "unit-*.log")
 	w.must(err)
 	defer log.Close()
-	command := exec.CommandContext(w.t.Context(), "wine", Path(exe), "-test.v", "-test.timeout", "90s")
+	command := exec.CommandContext(w.t.Context(), "wine", append([]string{Path(exe), "-test.v", "-test.timeout", "90s"}, flags...)...)
 	command.Dir = filepath.Join(root, pkg)
 	command.Env, command.Stdout, command.Stderr = w.environment(w.prefix), log, log
 	if err := command.Run(); err != nil {
