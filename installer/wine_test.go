@@ -25,7 +25,7 @@ func TestWineUnits(t *testing.T) {
 		w.Test("./" + pkg)
 	}
 	// Wine's sockets bind foreign addresses, and say nothing of closed ports.
-	w.Test("./protocol/hostnet", "-test.run=TestWatch|TestTTL")
+	w.Test("./protocol/hostnet", "-test.run=TestWatch|TestWriteTTL")
 }
 
 // TestWineService has earshotd.exe be a service under wine, from install to

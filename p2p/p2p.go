@@ -124,6 +124,15 @@ type Transport interface {
 	RemoveDevice(ctx context.Context, device identity.PublicKey) error
 }
 
+// Gated is a Transport that asks before it tells a device that wants to talk
+// where this one is.
+type Gated interface {
+	// AskBefore has admit asked, with the person as the coordinator tells of
+	// it. It may be called from any goroutine and must not wait. It is set
+	// before Run; without it everyone is told.
+	AskBefore(admit func(person Person, device identity.PublicKey) bool)
+}
+
 // Refusal is an error of ErrRefused whose reason a program can tell, to say it
 // in its person's language. The error's text is the coordinator's sentence.
 type Refusal interface {

@@ -39,11 +39,13 @@ type Transport struct {
 	mu     sync.Mutex
 	now    p2p.Transport // nil between two
 	status *p2p.Status
+	admit  func(p2p.Person, identity.PublicKey) bool
 }
 
 var (
 	_ p2p.Transport = (*Transport)(nil)
 	_ p2p.Examiner  = (*Transport)(nil)
+	_ p2p.Gated     = (*Transport)(nil)
 )
 
 // New starts nothing.
@@ -137,6 +139,9 @@ func (t *Transport) run(ctx context.Context, network p2p.Transport, on func(p2p.
 	if t.status != nil {
 		network.SetStatus(*t.status)
 	}
+	if gated, ok := network.(p2p.Gated); ok {
+		gated.AskBefore(t.admit)
+	}
 	t.mu.Unlock()
 	defer func() {
 		t.mu.Lock()
@@ -185,6 +190,13 @@ func (t *Transport) SetStatus(s p2p.Status) {
 	if now != nil {
 		now.SetStatus(s)
 	}
+}
+
+// AskBefore implements p2p.Gated. The classic protocol tells everybody.
+func (t *Transport) AskBefore(admit func(p2p.Person, identity.PublicKey) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.admit = admit
 }
 
 // OfferJoin implements p2p.Transport.

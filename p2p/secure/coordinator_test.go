@@ -37,6 +37,8 @@ type coordinator struct {
 	users    map[string]*guest
 	// deaf makes it lose introductions.
 	deaf bool
+	// answers counts introductions that answer one, by name.
+	answers map[string]int
 }
 
 type guest struct {
@@ -47,7 +49,7 @@ type guest struct {
 
 func startCoordinator(t *testing.T, sim *hostnet.Sim) *coordinator {
 	t.Helper()
-	c := &coordinator{t: t, key: identity.NewKey()}
+	c := &coordinator{t: t, key: identity.NewKey(), answers: make(map[string]int)}
 	c.start(sim)
 	t.Cleanup(c.end)
 	return c
@@ -116,10 +118,14 @@ func (c *coordinator) serve(conn *tls.Conn) {
 			g.user.Status = body.SetStatus.GetStatus()
 			c.change(&wire.Delta{Change: &wire.Delta_Put{Put: g.user}})
 		case *wire.ToCoordinator_Introduce:
+			if body.Introduce.GetAnswer() {
+				c.answers[g.user.GetName()]++
+			}
 			for _, other := range c.users {
 				if !c.deaf && string(other.key[:]) == string(body.Introduce.GetDevice()) {
 					other.say(&wire.ToClient{Body: &wire.ToClient_Introduction{Introduction: &wire.Introduction{
 						User: g.user, Device: g.key[:], Candidates: body.Introduce.GetCandidates(),
+						ProbeKey: body.Introduce.GetProbeKey(), Nat: body.Introduce.GetNat(), Answer: body.Introduce.GetAnswer(),
 					}}})
 				}
 			}

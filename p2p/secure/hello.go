@@ -21,7 +21,7 @@ func (t *Transport) hello(local netip.Addr) *wire.Hello {
 		VersionMin: 1, VersionMax: 1,
 		Name: t.cfg.Name, Program: t.cfg.Program, DeviceLabel: t.cfg.Label,
 		Status:     wireStatus(t.status()),
-		Candidates: hostCandidates(t.addresses()),
+		Candidates: hostCandidates(t.announced()),
 		Classic: &wire.Classic{
 			Endpoint: wire.Address(netip.AddrPortFrom(local.Unmap(), t.talkPort)),
 			Encoding: wire.Encoding_ENCODING_UTF8, // classic.Encoding
@@ -54,6 +54,30 @@ func (t *Transport) addresses() []netip.AddrPort {
 		}
 	}
 	return list
+}
+
+// announced are those that others are told of: not the loopback's, unless this
+// computer is on no network at all.
+func (t *Transport) announced() []netip.AddrPort {
+	all := t.addresses()
+	beyond := slices.DeleteFunc(slices.Clone(all), func(at netip.AddrPort) bool { return at.Addr().IsLoopback() })
+	if len(beyond) > 0 {
+		return beyond
+	}
+	return all
+}
+
+// reachable leaves out the loopback's addresses among those at which a device
+// says it is, unless the coordinator is on this computer: else it would be this
+// computer's own programs that are spoken to.
+func (t *Transport) reachable(at []netip.AddrPort) []netip.AddrPort {
+	t.mu.Lock()
+	near := t.local.IsLoopback()
+	t.mu.Unlock()
+	if near {
+		return at
+	}
+	return slices.DeleteFunc(slices.Clone(at), func(a netip.AddrPort) bool { return a.Addr().IsLoopback() })
 }
 
 func (t *Transport) status() p2p.Status {

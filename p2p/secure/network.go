@@ -164,7 +164,7 @@ func (o *outside) current(at time.Time) bool {
 // what its network calls it, what the coordinator sees, and what a router has
 // opened; at most eight.
 func (t *Transport) candidates() []*wire.Candidate {
-	hosts := t.addresses()
+	hosts := t.announced()
 	if len(hosts) > maxCandidates-3 {
 		hosts = hosts[:maxCandidates-3]
 	}
@@ -221,12 +221,19 @@ func (t *Transport) introduced(i *wire.Introduction) {
 		if err != nil || at.Port() == 0 {
 			continue
 		}
+		if len(t.reachable([]netip.AddrPort{at})) == 0 {
+			continue
+		}
 		told.Candidates = append(told.Candidates, punch.Candidate{Kind: c.GetKind(), At: at})
 		if c.GetKind() == wire.Candidate_KIND_HOST {
 			hosts = append(hosts, at)
 		}
 	}
 	if !told.Answer {
+		if !t.admits(personOf(i.GetUser()), device) {
+			t.log.Debug("a device is not told where this one is", "device", device.ID().Short(), "name", name)
+			return
+		}
 		t.directory.introduced(device, name, hosts, time.Now())
 	}
 	t.peer.Introduced(device, told)

@@ -83,9 +83,13 @@ type Transport struct {
 	local    netip.Addr // from which the coordinator was reached last
 	verified Pin        // of the connection that is being made
 	firstUse bool
+	admit    func(p2p.Person, identity.PublicKey) bool // nil admits everyone
 }
 
-var _ p2p.Transport = (*Transport)(nil)
+var (
+	_ p2p.Transport = (*Transport)(nil)
+	_ p2p.Gated     = (*Transport)(nil)
+)
 
 // eventQueue holds what happens while an event is stored: disks are slow at
 // times.
@@ -207,7 +211,11 @@ func (t *Transport) open(ctx context.Context) (net.PacketConn, error) {
 	t.peerPort = hostnet.AddrPort(conn.LocalAddr()).Port()
 	t.peer, err = session.New(session.Config{
 		Conn: conn, Key: t.cfg.Key, Name: t.cfg.Name, Log: t.log,
-		Lookup: t.directory.lookup, Introduce: t.introduce, Network: t.outside.network,
+		Lookup: func(device identity.PublicKey) (string, []netip.AddrPort, bool) {
+			name, at, ok := t.directory.lookup(device)
+			return name, t.reachable(at), ok
+		},
+		Introduce: t.introduce, Network: t.outside.network,
 		Doubt: t.doubt, Relay: t.relay,
 		Listen: func(ctx context.Context) (net.PacketConn, error) {
 			return t.cfg.Net.ListenPacket(ctx, netip.AddrPortFrom(any, 0))
@@ -219,6 +227,20 @@ func (t *Transport) open(ctx context.Context) (net.PacketConn, error) {
 		return nil, err
 	}
 	return conn, nil
+}
+
+// AskBefore implements p2p.Gated.
+func (t *Transport) AskBefore(admit func(p2p.Person, identity.PublicKey) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.admit = admit
+}
+
+func (t *Transport) admits(person p2p.Person, device identity.PublicKey) bool {
+	t.mu.Lock()
+	admit := t.admit
+	t.mu.Unlock()
+	return admit == nil || admit(person, device)
 }
 
 // post hands something that happened to Run's goroutine.

@@ -74,6 +74,6 @@ func (t *Transport) startOver() {
 	t.peer.Wake()
 	t.lookAround()
 	_ = t.control.Send(&wire.ToCoordinator{Body: &wire.ToCoordinator_SetCandidates{
-		SetCandidates: &wire.SetCandidates{Candidates: hostCandidates(t.addresses())},
+		SetCandidates: &wire.SetCandidates{Candidates: hostCandidates(t.announced())},
 	}})
 }

@@ -207,6 +207,9 @@ func (e *Engine) Run(ctx context.Context) {
 	e.timer = time.NewTimer(0)
 	defer e.timer.Stop()
 	e.config.Transport.SetStatus(e.effective())
+	if gated, ok := e.config.Transport.(p2p.Gated); ok {
+		gated.AskBefore(e.admits)
+	}
 	e.workers.Go(func() {
 		if err := e.config.Transport.Run(work, e.transport); err != nil {
 			e.log.Error("the network gave up", "error", err)

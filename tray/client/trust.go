@@ -125,6 +125,19 @@ func trusted(known store.Known) (devices []identity.PublicKey) {
 	return devices
 }
 
+// admits says whether a device may know where this one is: whose items would be
+// taken, and whoever is not known yet.
+func (e *Engine) admits(p p2p.Person, device identity.PublicKey) bool {
+	k, account := key(p.Name), key(p.Name)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if k == e.self {
+		k = ""
+	}
+	known := e.known[k]
+	return len(known.Pins) == 0 || trusts(judge(known, account, true, p.Devices, now()).known, device)
+}
+
 // pin adds a device, in the order of the keys.
 func pin(known store.Known, d p2p.Device, now time.Time) store.Known {
 	i, found := slices.BinarySearchFunc(known.Pins, d.Key, func(p store.Pin, key identity.PublicKey) int {

@@ -164,3 +164,37 @@ func TestPinsAreBounded(t *testing.T) {
 		t.Errorf("%d pins are kept", n)
 	}
 }
+
+// Who may know where this device is, is whose items would be taken, and whoever
+// is met for the first time.
+func TestAdmits(t *testing.T) {
+	k := keys{}
+	for _, name := range "abx" {
+		k[name] = identity.NewKey()
+	}
+	bo := judge(store.Known{}, "bo", true, []p2p.Device{k.device('a')}, now()).known
+	e := &Engine{self: "me", known: map[string]store.Known{"bo": bo, "": bo}}
+	for _, c := range []struct {
+		name   string
+		device p2p.Device
+		want   bool
+	}{
+		{"Bo", k.device('a'), true},
+		{"Bo", k.device('b', 'a'), true}, // new, and vouched for
+		{"Bo", k.device('x'), false},     // new, and nobody vouches
+		{"Eve", k.device('x'), true},     // never met
+		{"Me", k.device('a'), true},
+		{"Me", k.device('x'), false},
+	} {
+		p := p2p.Person{Name: c.name, Devices: []p2p.Device{k.device('a'), c.device}}
+		if got := e.admits(p, c.device.Key); got != c.want {
+			t.Errorf("%s, %s: admitted is %v", c.name, c.device.Label, got)
+		}
+	}
+	// Whom it has taken off the account, it doesn't come back by itself.
+	bo = judge(bo, "bo", true, []p2p.Device{k.device('b', 'a')}, now()).known
+	e.known["bo"] = bo
+	if e.admits(p2p.Person{Name: "Bo", Devices: []p2p.Device{k.device('a'), k.device('b', 'a')}}, k['a'].Public()) {
+		t.Error("a device that was removed is admitted")
+	}
+}
