@@ -38,7 +38,7 @@ type Config struct {
 }
 
 // Mapper gets a mapping and keeps it. Run's goroutine is the only one that
-// touches held and failures; status has a mutex and may be read by all.
+// touches held, last and failures; status has a mutex and may be read by all.
 type Mapper struct {
 	cfg       Config
 	protocols []protocol
@@ -46,7 +46,8 @@ type Mapper struct {
 	library   sync.WaitGroup // calls that know no context
 
 	held     *lease
-	failures int // searches that found nothing, since the last change
+	last     Outside // with which held was asked for
+	failures int     // searches that found nothing, since the last change
 
 	mu     sync.Mutex
 	status Status
@@ -124,18 +125,17 @@ func (m *Mapper) Run(ctx context.Context) error {
 func (m *Mapper) round(ctx context.Context) time.Duration {
 	outside := m.cfg.Outside()
 	switch {
+	case !outside.Seen.IsValid() && m.held != nil:
+		outside = m.last // the coordinator is away, and comes back
 	case !outside.Seen.IsValid():
-		// What has been opened may be seen again soon.
-		if m.held == nil {
-			m.publish(Status{Err: ErrNotKnown})
-			return 0
-		}
-		return m.fail(m.held.place, because(ErrNotKnown, "the coordinator doesn't answer"))
+		m.publish(Status{Err: ErrNotKnown})
+		return 0
 	case !outside.NAT:
 		m.giveBack(ctx)
 		m.publish(Status{Err: ErrNotNeeded})
 		return 0
 	}
+	m.last = outside
 	where, err := m.find(outside.Toward)
 	if err != nil {
 		return m.fail(where, err)
@@ -183,8 +183,8 @@ func (m *Mapper) publish(s Status) {
 	before := m.status
 	m.status = s
 	m.mu.Unlock()
-	if s.Err != nil && Sentence(s.Err) != Sentence(before.Err) {
-		m.cfg.Log.Info("no port is open on the router", "gateway", s.Gateway, "reason", s.Err)
+	if s.Err != nil && ReasonOf(s.Err) != ReasonOf(before.Err) {
+		m.cfg.Log.Info("no port is open on the router", "gateway", s.Gateway, "error", s.Err)
 	}
 	if before.External == s.External && before.Method == s.Method {
 		return

@@ -30,41 +30,54 @@ func (m Method) String() string {
 	return ""
 }
 
-// Why there is no mapping. The texts are sentences for people.
-var (
-	ErrNotNeeded  = errors.New("No router is asked for an open port, because the coordinator sees this computer's own address.")
-	ErrNotKnown   = errors.New("No router is asked for an open port yet, because the coordinator hasn't said how it sees this computer.")
-	ErrNoGateway  = errors.New("There is no router on the way to the coordinator that could open a port.")
-	ErrNoAnswer   = errors.New("The router opens no ports by itself. To be reached directly more often, switch on UPnP, NAT-PMP or PCP in the router's settings.")
-	ErrRefused    = errors.New("The router refused to open a port. Look in the router's settings whether this computer may open ports by UPnP, NAT-PMP or PCP.")
-	ErrDoubleNAT  = errors.New("The router opened a port, but it is itself behind another router or a provider's NAT, so the port can't be reached from the Internet.")
-	ErrBadAnswer  = errors.New("The router's answers make no sense. A restart or an update of the router may help.")
-	ErrNoExternal = errors.New("The router has no address on the Internet now, so it can't open a port.")
+// Reason is why there is no mapping: a word for programs, which Error says as a
+// sentence to people.
+type Reason string
+
+// Reasons.
+const (
+	ErrNotNeeded  Reason = "not-needed"
+	ErrNotKnown   Reason = "not-known"
+	ErrNoGateway  Reason = "no-router"
+	ErrNoAnswer   Reason = "no-answer"
+	ErrRefused    Reason = "refused"
+	ErrDoubleNAT  Reason = "double-nat"
+	ErrBadAnswer  Reason = "bad-answer"
+	ErrNoExternal Reason = "no-internet"
 )
 
-// trouble is one of the sentences above with what happened in detail, for the
-// log.
+var sentences = map[Reason]string{
+	ErrNotNeeded:  "No router is asked for an open port, because the coordinator sees this computer's own address.",
+	ErrNotKnown:   "No router is asked for an open port, because the coordinator hasn't said yet how it sees this computer.",
+	ErrNoGateway:  "There is no router on the way to the coordinator that could open a port.",
+	ErrNoAnswer:   "The router opens no ports by itself. To be reached directly more often, switch on UPnP, NAT-PMP or PCP in the router's settings.",
+	ErrRefused:    "The router refused to open a port. Look in the router's settings whether this computer may open ports by UPnP, NAT-PMP or PCP.",
+	ErrDoubleNAT:  "The router opens ports, but is itself behind another router or a provider's NAT, so they can't be reached from the Internet.",
+	ErrBadAnswer:  "The router's answers make no sense. A restart or an update of the router may help.",
+	ErrNoExternal: "The router has no address on the Internet now, so it can't open a port.",
+}
+
+// Error is a sentence.
+func (r Reason) Error() string { return sentences[r] }
+
+// trouble is a Reason with what happened in detail, for the log.
 type trouble struct {
-	sentence, detail error
+	reason Reason
+	detail error
 }
 
-func (e *trouble) Error() string   { return e.sentence.Error() + " (" + e.detail.Error() + ")" }
-func (e *trouble) Unwrap() []error { return []error{e.sentence, e.detail} }
+func (e *trouble) Error() string   { return e.reason.Error() + " (" + e.detail.Error() + ")" }
+func (e *trouble) Unwrap() []error { return []error{e.reason, e.detail} }
 
-func because(sentence error, format string, args ...any) error {
-	return &trouble{sentence, fmt.Errorf(format, args...)}
+func because(r Reason, format string, args ...any) error {
+	return &trouble{r, fmt.Errorf(format, args...)}
 }
 
-// Sentence returns what an error of this package says to a person, without its
-// details; it is empty for nil.
-func Sentence(err error) string {
-	if t, ok := errors.AsType[*trouble](err); ok {
-		return t.sentence.Error()
-	}
-	if err != nil {
-		return err.Error()
-	}
-	return ""
+// ReasonOf returns the reason in an error of this package, which is the
+// outermost one; it is empty for nil.
+func ReasonOf(err error) Reason {
+	r, _ := errors.AsType[Reason](err)
+	return r
 }
 
 // Outside is what is known of the way out, of IPv4: there is no NAT elsewhere.

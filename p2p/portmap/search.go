@@ -105,9 +105,9 @@ func (m *Mapper) search(ctx context.Context, where place, seen netip.Addr) (*lea
 // worst is the error that says most: of a router that speaks, rather than of
 // one that doesn't.
 func worst(errs []error) error {
-	for _, sentence := range []error{ErrDoubleNAT, ErrNoExternal, ErrRefused, ErrBadAnswer} {
-		if i := slices.IndexFunc(errs, func(err error) bool { return errors.Is(err, sentence) }); i >= 0 {
-			return because(sentence, "%w", errors.Join(errs...))
+	for _, r := range []Reason{ErrDoubleNAT, ErrNoExternal, ErrRefused, ErrBadAnswer} {
+		if i := slices.IndexFunc(errs, func(err error) bool { return errors.Is(err, r) }); i >= 0 {
+			return because(r, "%w", errors.Join(errs...))
 		}
 	}
 	return because(ErrNoAnswer, "%w", errors.Join(errs...))
