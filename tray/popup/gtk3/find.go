@@ -9,9 +9,9 @@ type find struct {
 	window
 	handler ui.FindHandler
 
-	list, scroll, empty, hint ptr
-	rows                      []ptr
-	text                      string
+	list, scroll, empty, hint, to ptr
+	rows                          []ptr
+	text                          string
 }
 
 // findKeys are the keys that the model wants to know of.
@@ -28,6 +28,7 @@ var findKeys = map[uint32]ui.Key{
 	keyKeypadPageUp:   ui.KeyPageUp,
 	keyPageDown:       ui.KeyPageDown,
 	keyKeypadPageDown: ui.KeyPageDown,
+	keyBackspace:      ui.KeyBackspace,
 }
 
 // NewFind implements ui.Toolkit.
@@ -44,6 +45,10 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 	wSizeRequest(f.entry, -1, 38)
 	named(f.entry, spec.EntryName)
 	boxPackStart(search, f.entry, 0, 0, 0)
+	f.to = label("", "earshot-to")
+	labelWrap(f.to, 1)
+	labelMaxChars(f.to, bubbleChars)
+	boxPackStart(search, f.to, 0, 0, 0)
 	boxPackStart(box, search, 0, 0, 0)
 	boxPackStart(box, separatorNew(horizontal), 0, 0, 0)
 
@@ -66,6 +71,7 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 	wMarginTop(f.hint, 8)
 	boxPackStart(box, f.hint, 0, 0, 0)
 	wShowAll(box)
+	wHide(f.to)
 
 	f.on(f.entry, "key-press-event", func(event ptr) bool { return f.entryKey(event, findKeys) })
 	f.onPlain(f.entry, "changed", func() {
@@ -73,7 +79,14 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 		f.handler.Edited(f.text)
 	})
 	f.on(f.list, "row-activated", func(row ptr) bool {
-		f.handler.Choose(int(listRowIndex(row)))
+		var held uint32
+		gCurrentState(&held)
+		if held&controlMask != 0 {
+			f.handler.Pick(int(listRowIndex(row)))
+		} else {
+			f.handler.Choose(int(listRowIndex(row)))
+		}
+		wGrabFocus(f.entry)
 		return false
 	})
 	return f, nil
@@ -105,6 +118,9 @@ func personRow(person ui.Person) ptr {
 	dot := "○"
 	if person.Online {
 		dot = "●"
+	}
+	if person.Picked {
+		dot = "✓"
 	}
 	mark := label(dot, "earshot-dot")
 	setClass(mark, "online", person.Online)
@@ -159,6 +175,27 @@ func (f *find) SetEmpty(text string) {
 func (f *find) SetHint(text string) {
 	if !f.closed {
 		labelText(f.hint, text)
+	}
+}
+
+// SetTo implements ui.Find.
+func (f *find) SetTo(text string) {
+	if f.closed {
+		return
+	}
+	labelText(f.to, text)
+	if text == "" {
+		wHide(f.to)
+	} else {
+		wShow(f.to)
+	}
+}
+
+// SetEntry implements ui.Find.
+func (f *find) SetEntry(text string) {
+	if !f.closed {
+		entrySetText(f.entry, text)
+		editablePosition(f.entry, -1)
 	}
 }
 

@@ -45,6 +45,7 @@ const (
 	keyKeypadEnter     = 0xff8d
 	keyISOEnter        = 0xfe34
 	keyEscape          = 0xff1b
+	keyBackspace       = 0xff08
 	keyUp              = 0xff52
 	keyDown            = 0xff54
 	keyPageUp          = 0xff55
@@ -80,6 +81,7 @@ var (
 	gMonitorWorkarea   func(monitor ptr, r *rectangle)
 	gEventKeyval       func(event ptr, key *uint32) int32
 	gEventState        func(event ptr, state *uint32) int32
+	gCurrentState      func(state *uint32) int32
 	gKeyvalToUnicode   func(key uint32) uint32
 	gX11ServerTime     func(window ptr) uint32
 	gCSSNew            func() ptr
@@ -92,6 +94,7 @@ var (
 	gSetAccessibleName func(object ptr, name string)
 
 	wShow          func(widget ptr)
+	wHide          func(widget ptr)
 	wShowAll       func(widget ptr)
 	wSetVisible    func(widget ptr, visible int32)
 	wNoShowAll     func(widget ptr, no int32)
@@ -188,6 +191,8 @@ var (
 
 	entryNew         func() ptr
 	entryText        func(entry ptr) *byte
+	entrySetText     func(entry ptr, text string)
+	editablePosition func(entry ptr, position int32)
 	entryFilter      func(entry, event ptr) int32
 	entryIcon        func(entry ptr, position int32, name string)
 	entryPlaceholder func(entry ptr, text string)
@@ -230,6 +235,7 @@ var symbols = []struct {
 	{&gSetAccessibleName, "atk_object_set_name"},
 
 	{&wShow, "gtk_widget_show"},
+	{&wHide, "gtk_widget_hide"},
 	{&wShowAll, "gtk_widget_show_all"},
 	{&wSetVisible, "gtk_widget_set_visible"},
 	{&wNoShowAll, "gtk_widget_set_no_show_all"},
@@ -329,6 +335,9 @@ var symbols = []struct {
 	{&entryFilter, "gtk_entry_im_context_filter_keypress"},
 	{&entryIcon, "gtk_entry_set_icon_from_icon_name"},
 	{&entryPlaceholder, "gtk_entry_set_placeholder_text"},
+	{&entrySetText, "gtk_entry_set_text"},
+	{&editablePosition, "gtk_editable_set_position"},
+	{&gCurrentState, "gtk_get_current_event_state"},
 }
 
 // load opens GTK and looks the functions up. The libraries that GTK is linked

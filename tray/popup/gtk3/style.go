@@ -40,6 +40,7 @@ const style = `
 .earshot-hint { padding: 2px 14px 10px 14px; }
 
 .earshot-search { padding: 12px 12px 10px 12px; }
+.earshot-to { padding: 8px 2px 0 2px; font-size: 92%; }
 .earshot-people row { padding: 8px 14px; transition: none; }
 .earshot-people row:hover { background-color: alpha(@theme_text_color, 0.06); }
 .earshot-people row:selected { background-color: @theme_selected_bg_color; color: @theme_selected_fg_color; }

@@ -1,12 +1,10 @@
 package model
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"earshot/tray/chat"
 	"earshot/tray/i18n"
@@ -25,18 +23,20 @@ type Find struct {
 	view  ui.Find
 	gone  func()
 
+	index    *index
 	closed   bool
 	query    string
+	picked   []string      // to whom one message is to go, in the order of choice
 	found    []chat.Person // what the list shows
 	selected int
 	shown    []ui.Person
-	hint     string
+	hint, to string
 }
 
 // NewFind returns the model of a Find window. gone is called when the window
 // is closed.
 func NewFind(world *World, work Work, p *i18n.Printer, gone func()) *Find {
-	return &Find{world: world, work: work, p: p, gone: gone, selected: -1}
+	return &Find{world: world, work: work, p: p, gone: gone, index: newIndex(), selected: -1}
 }
 
 // Spec is the fixed part of the window.
@@ -82,6 +82,10 @@ func (f *Find) Edited(text string) {
 	if text == f.query || f.closed {
 		return
 	}
+	if before, ok := cutComma(text); ok {
+		f.comma(before, text)
+		return
+	}
 	f.query = text
 	f.found, f.selected = nil, -1
 	f.search()
@@ -92,7 +96,12 @@ func (f *Find) Key(key ui.Key) bool {
 	const page = 8
 	switch key {
 	case ui.KeyEnter:
-		f.Choose(f.selected)
+		f.enter()
+	case ui.KeyBackspace:
+		if f.query != "" || len(f.picked) == 0 {
+			return false
+		}
+		f.drop(len(f.picked) - 1)
 	case ui.KeyEscape:
 		f.close()
 	case ui.KeyUp:
@@ -115,8 +124,92 @@ func (f *Find) Choose(index int) {
 	if f.closed || index < 0 || index >= len(f.found) {
 		return
 	}
+	if len(f.picked) > 0 {
+		f.Pick(index)
+		return
+	}
 	f.work.Open(f.found[index].Name)
 	f.close()
+}
+
+// Pick implements ui.FindHandler: another person is to get the same message, or
+// is not after all.
+func (f *Find) Pick(index int) {
+	if f.closed || index < 0 || index >= len(f.found) || !isPerson(f.found[index].Name) {
+		return
+	}
+	f.selected = index
+	name := f.found[index].Name
+	if i := slices.Index(f.picked, name); i >= 0 {
+		f.drop(i)
+		return
+	}
+	f.picked = append(f.picked, name)
+	f.again()
+}
+
+// enter begins the message: to those who were picked, and whom was typed for.
+func (f *Find) enter() {
+	if len(f.picked) == 0 {
+		f.Choose(f.selected)
+		return
+	}
+	if strings.TrimSpace(f.query) != "" {
+		if f.selected < 0 || !isPerson(f.found[f.selected].Name) {
+			return // nobody of that name
+		}
+		if !slices.Contains(f.picked, f.found[f.selected].Name) {
+			f.picked = append(f.picked, f.found[f.selected].Name)
+		}
+	}
+	to := f.picked[0]
+	if len(f.picked) > 1 {
+		to = chat.SeveralPeer(f.picked)
+	}
+	f.work.Open(to)
+	f.close()
+}
+
+// cutComma returns what was typed before a comma, Chinese or not, if it ends
+// with one.
+func cutComma(text string) (before string, ok bool) {
+	for _, comma := range []string{",", ";", "，", "、", "；"} {
+		if before, ok := strings.CutSuffix(text, comma); ok {
+			return strings.TrimSpace(before), true
+		}
+	}
+	return "", false
+}
+
+// comma picks whom the text before it finds, or who is selected if there is
+// none. If that is nobody the text stays, and the list says so.
+func (f *Find) comma(before, text string) {
+	if before != f.query && before != "" {
+		f.query, f.found, f.selected = before, nil, -1
+		f.search()
+	}
+	if f.selected < 0 || !isPerson(f.found[f.selected].Name) {
+		f.query, f.found, f.selected = text, nil, -1
+		f.search()
+		return
+	}
+	if name := f.found[f.selected].Name; !slices.Contains(f.picked, name) {
+		f.picked = append(f.picked, name)
+	}
+	f.again()
+}
+
+// again takes away what was typed, which has done its work.
+func (f *Find) again() {
+	f.query = ""
+	f.view.SetEntry("")
+	f.search()
+}
+
+// drop takes somebody off those who were picked.
+func (f *Find) drop(i int) {
+	f.picked = slices.Delete(f.picked, i, i+1)
+	f.search()
 }
 
 // Closed implements ui.Handler.
@@ -151,7 +244,7 @@ func (f *Find) search() {
 	if f.selected >= 0 && f.selected < len(f.found) {
 		keep = f.found[f.selected].Name
 	}
-	ranked := Rank(f.people(), f.query, f.matchName)
+	ranked := f.index.rank(f.people(), f.query, f.matchName)
 	all := len(ranked)
 	f.found = ranked[:min(all, findLimit)]
 	f.selected = max(slices.IndexFunc(f.found, func(p chat.Person) bool { return p.Name == keep }), min(0, len(f.found)-1))
@@ -164,12 +257,23 @@ func (f *Find) search() {
 		f.view.SetEmpty(f.emptyText())
 	}
 	hint := f.p.T("PopupFindHint")
-	if all > len(rows) {
+	switch {
+	case len(f.picked) > 0:
+		hint = f.p.T("PopupFindPickedHint")
+	case all > len(rows):
 		hint = f.p.T("PopupFindMore", "Shown", len(rows), "All", all)
 	}
 	if hint != f.hint {
 		f.hint = hint
 		f.view.SetHint(hint)
+	}
+	to := ""
+	if len(f.picked) > 0 {
+		to = f.p.T("PopupFindTo", "Names", strings.Join(f.picked, ", "))
+	}
+	if to != f.to {
+		f.to = to
+		f.view.SetTo(to)
 	}
 	if f.shown == nil || !slices.Equal(rows, f.shown) {
 		f.view.SetPeople(rows, f.selected)
@@ -190,18 +294,32 @@ func (f *Find) emptyText() string {
 	}
 }
 
-// people are those whom one can write to, Everyone last.
+// people are those whom one can write to, departments and Everyone last.
 func (f *Find) people() []chat.Person {
-	people := make([]chat.Person, 0, len(f.world.People)+1)
+	people := make([]chat.Person, 0, len(f.world.People)+8)
+	departments := make(map[string]chat.Person)
 	for _, p := range f.world.People {
-		if p.Name != chat.Everyone && p.Name != f.world.Status.Name {
-			people = append(people, p)
+		if !isPerson(p.Name) || p.Name == f.world.Status.Name {
+			continue
+		}
+		people = append(people, p)
+		if p.Department != "" {
+			key := fold(p.Department)
+			d, ok := departments[key]
+			if !ok {
+				d = chat.Person{Name: chat.DepartmentPeer(p.Department)}
+			}
+			d.Online = d.Online || p.Online && !p.Stale
+			departments[key] = d
 		}
 	}
-	if len(people) > 0 {
-		people = append(people, chat.Person{Name: chat.Everyone})
+	if len(people) == 0 || len(f.picked) > 0 {
+		return people // nobody else can be picked
 	}
-	return people
+	for _, key := range slices.Sorted(maps.Keys(departments)) {
+		people = append(people, departments[key])
+	}
+	return append(people, chat.Person{Name: chat.Everyone})
 }
 
 // matchName is the name under which somebody is found.
@@ -209,16 +327,38 @@ func (f *Find) matchName(p chat.Person) string {
 	if p.Name == chat.Everyone {
 		return f.p.T("PopupEveryone")
 	}
+	if department, ok := chat.DepartmentOf(p.Name); ok {
+		return department
+	}
 	return p.Name
 }
 
+// members counts the people of a department, and those of them who are online.
+func (f *Find) members(department string) (all, online int) {
+	for _, p := range f.world.People {
+		if p.Department != "" && fold(p.Department) == fold(department) && p.Name != f.world.Status.Name {
+			all++
+			if p.Online && !p.Stale {
+				online++
+			}
+		}
+	}
+	return all, online
+}
+
 func (f *Find) row(person chat.Person) ui.Person {
-	row := ui.Person{Name: f.matchName(person)}
-	if person.Name == chat.Everyone {
+	row := ui.Person{Name: f.matchName(person), Picked: slices.Contains(f.picked, person.Name)}
+	if department, ok := chat.DepartmentOf(person.Name); ok {
+		all, online := f.members(department)
+		row.Detail, row.Online = f.p.T("PopupFindDepartment", "Count", all, "Online", online), person.Online
+	} else if person.Name == chat.Everyone {
 		n := f.world.online()
 		row.Detail, row.Online = f.p.T("PopupPeopleOnline", "Count", n), n > 0 && f.world.Status.Connection == chat.Online
 	} else {
 		row.Detail, row.Online = presence(f.world, person, f.p.T)
+		if person.Display != "" && fold(person.Display) != fold(person.Name) {
+			row.Name = person.Name + " · " + person.Display
+		}
 	}
 	if person.Unread > 0 {
 		row.Unread = strconv.Itoa(person.Unread)
@@ -229,83 +369,8 @@ func (f *Find) row(person chat.Person) ui.Person {
 	} else {
 		row.Label = f.p.T("PopupFindPerson", "Name", row.Name, "Detail", row.Detail)
 	}
+	if row.Picked {
+		row.Label = f.p.T("PopupFindPicked", "Person", row.Label)
+	}
 	return row
-}
-
-// How well a name matches, best first.
-const (
-	matchPrefix = iota
-	matchWord
-	matchInside
-	matchNone
-)
-
-// Rank returns those of people whose name contains query, whatever the case or
-// width of the letters: names that begin with it first, then names with a word
-// that does, then the others; among equals those with unread messages, then
-// those online, then by name. The name is what naming says. People is not
-// changed.
-func Rank(people []chat.Person, query string, naming func(chat.Person) string) []chat.Person {
-	type ranked struct {
-		chat.Person
-		match int
-		key   string
-	}
-	query = fold(strings.TrimSpace(query))
-	var list []ranked
-	for _, p := range people {
-		key := fold(naming(p))
-		if m := match(key, query); m != matchNone {
-			list = append(list, ranked{p, m, key})
-		}
-	}
-	slices.SortStableFunc(list, func(a, b ranked) int {
-		return cmp.Or(
-			cmp.Compare(a.match, b.match),
-			// Everyone is no person, and stands below those who are.
-			compareBool(b.Name == chat.Everyone, a.Name == chat.Everyone),
-			compareBool(a.Unread > 0, b.Unread > 0),
-			compareBool(a.Online && !a.Stale, b.Online && !b.Stale),
-			cmp.Compare(a.key, b.key),
-		)
-	})
-	result := make([]chat.Person, len(list))
-	for i, r := range list {
-		result[i] = r.Person
-	}
-	return result
-}
-
-// compareBool orders true before false.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return -1
-	default:
-		return 1
-	}
-}
-
-// match says how well a folded name matches a folded query.
-func match(name, query string) int {
-	if strings.HasPrefix(name, query) {
-		return matchPrefix
-	}
-	best := matchNone
-	for rest, at := name, 0; ; {
-		i := strings.Index(rest, query)
-		if i < 0 {
-			return best
-		}
-		best = matchInside
-		at += i
-		if before, _ := utf8.DecodeLastRuneInString(name[:at]); !unicode.IsLetter(before) && !unicode.IsDigit(before) {
-			return matchWord
-		}
-		_, size := utf8.DecodeRuneInString(name[at:])
-		at += size
-		rest = name[at:]
-	}
 }

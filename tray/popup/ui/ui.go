@@ -67,6 +67,8 @@ const (
 	KeyDown
 	KeyPageUp
 	KeyPageDown
+	// KeyBackspace is reported by the Find window only.
+	KeyBackspace
 )
 
 // Handler is told what the person does in a window.
@@ -215,6 +217,8 @@ type Person struct {
 	Online bool
 	// Unread is shown as a badge; there is none if it is empty.
 	Unread string
+	// Picked marks somebody who was chosen along with others.
+	Picked bool
 	// Label is what a screen reader says for the row.
 	Label string
 }
@@ -231,11 +235,17 @@ type Find interface {
 	SetEmpty(text string)
 	// SetHint replaces the spec's Hint.
 	SetHint(text string)
+	// SetTo sets the line between entry and list that tells who was picked;
+	// there is none if it is empty.
+	SetTo(text string)
+	// SetEntry replaces the text of the entry field.
+	SetEntry(text string)
 }
 
 // FindHandler is told what happens in a Find window.
 type FindHandler interface {
 	Handler
-	// Choose is a click on a row.
+	// Choose is a click on a row, and Pick one with Control held.
 	Choose(index int)
+	Pick(index int)
 }

@@ -13,8 +13,8 @@ type find struct {
 	window
 	handler ui.FindHandler
 
-	list, empty, hint hwnd
-	people            []ui.Person
+	list, empty, hint, to hwnd
+	people                []ui.Person
 }
 
 // NewFind implements ui.Toolkit.
@@ -25,6 +25,7 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 	}
 	with := controls{w: &f.window}
 	with.field(spec.EntryName, spec.Placeholder, esAutoH)
+	f.to = with.label("", ssEndEllipsis, f.fonts.small)
 	with.named(spec.ListName)
 	f.list = with.add("LISTBOX", "", wsScroll|lbsNotify|lbsOwnerDraw|lbsStrings|lbsNoIntegral, 0, f.fonts.body)
 	f.empty = with.label("", ssCenter, f.fonts.body)
@@ -46,7 +47,11 @@ func (f *find) command(control, code uintptr) {
 	}
 	index := int(int32(send(f.list, lbGetCurSel, 0, 0)))
 	if index >= 0 && index < len(f.people) {
-		f.handler.Choose(index)
+		if held(vkControl) {
+			f.handler.Pick(index)
+		} else {
+			f.handler.Choose(index)
+		}
 	}
 	if !f.closed {
 		setFocus.Call(f.entry)
@@ -64,6 +69,11 @@ func (f *find) layout() {
 	entry := body + f.scale(10)
 	move(f.entry, side, side, width-2*side, entry)
 	top := side + entry + space
+	if textOf(f.to) != "" {
+		move(f.to, side, top, width-2*side, line)
+		top += line + space
+	}
+	show(f.to, textOf(f.to) != "")
 	bottom := height - line - f.scale(6)
 	move(f.hint, side, bottom, width-2*side, line)
 	bottom -= f.scale(6)
@@ -130,6 +140,9 @@ func (f *find) draw(item *drawItem) {
 	if person.Online {
 		mark = "●"
 	}
+	if person.Picked {
+		mark = "✓"
+	}
 	setTextColor.Call(item.dc, dot)
 	drawString(item.dc, mark, &box, line)
 	box.left += f.scale(18)
@@ -158,6 +171,21 @@ func (f *find) SetEmpty(text string) {
 func (f *find) SetHint(text string) {
 	if !f.closed {
 		setText(f.hint, text)
+	}
+}
+
+// SetTo implements ui.Find.
+func (f *find) SetTo(text string) {
+	if !f.closed {
+		setText(f.to, text)
+		f.layout()
+	}
+}
+
+// SetEntry implements ui.Find.
+func (f *find) SetEntry(text string) {
+	if !f.closed {
+		f.setEntry(text)
 	}
 }
 

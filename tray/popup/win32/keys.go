@@ -13,6 +13,7 @@ var conversationKeys = map[uintptr]ui.Key{vkReturn: ui.KeyEnter, vkEscape: ui.Ke
 var findKeys = map[uintptr]ui.Key{
 	vkReturn: ui.KeyEnter, vkEscape: ui.KeyEscape,
 	vkUp: ui.KeyUp, vkDown: ui.KeyDown, vkPrior: ui.KeyPageUp, vkNext: ui.KeyPageDown,
+	vkBack: ui.KeyBackspace,
 }
 
 // key sees a message before Windows makes characters of it, and says whether

@@ -213,6 +213,7 @@ const (
 	vkControl         = 0x11
 	vkMenu            = 0x12
 	vkEscape          = 0x1B
+	vkBack            = 0x08
 	vkPrior           = 0x21
 	vkNext            = 0x22
 	vkUp              = 0x26
