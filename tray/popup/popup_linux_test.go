@@ -101,6 +101,30 @@ func TestFindByTyping(t *testing.T) {
 	p.wantExit()
 }
 
+// Two people are chosen by pinyin, comma and Control, and get one message.
+func TestFindSeveral(t *testing.T) {
+	d := openDesktop(t, desktoptest.Options{})
+	setup := sample()
+	setup.First = ""
+	setup.Roster[0].Department, setup.Roster[1].Department = "Research", "Research"
+	p := startPopup(t, d, setup)
+	p.typeable()
+	window := activeWindow(d, "Find people – Earshot")
+	d.Type("wxm")
+	shot(t, d, window, "find-pinyin")
+	d.Type(",")
+	d.Type("b")
+	shot(t, d, window, "find-picked")
+	d.Key("Return")
+	window = activeWindow(d, "Bob, 王小明 – Earshot")
+	shot(t, d, window, "several")
+	d.Type("lunch?")
+	d.Key("Return")
+	p.want(report{Call: "send", Peer: chat.SeveralPeer([]string{"Bob", "王小明"}), Text: "lunch?"})
+	d.Key("Escape")
+	p.wantExit()
+}
+
 func TestTheEngineEnds(t *testing.T) {
 	d := openDesktop(t, desktoptest.Options{})
 	setup := sample()

@@ -333,26 +333,23 @@ func (f *Find) matchName(p chat.Person) string {
 	return p.Name
 }
 
-// members counts the people of a department, and those of them who are online.
-func (f *Find) members(department string) (all, online int) {
+// members counts the people of a department.
+func (f *Find) members(department string) (n int) {
 	for _, p := range f.world.People {
 		if p.Department != "" && fold(p.Department) == fold(department) && p.Name != f.world.Status.Name {
-			all++
-			if p.Online && !p.Stale {
-				online++
-			}
+			n++
 		}
 	}
-	return all, online
+	return n
 }
 
 func (f *Find) row(person chat.Person) ui.Person {
 	row := ui.Person{Name: f.matchName(person), Picked: slices.Contains(f.picked, person.Name)}
 	if department, ok := chat.DepartmentOf(person.Name); ok {
-		all, online := f.members(department)
-		row.Detail, row.Online = f.p.T("PopupFindDepartment", "Count", all, "Online", online), person.Online
+		row.Detail = f.p.T("PopupFindDepartment", "Count", f.members(department), "Online", f.world.onlineOf(person.Name))
+		row.Online = person.Online
 	} else if person.Name == chat.Everyone {
-		n := f.world.online()
+		n := f.world.onlineOf(chat.Everyone)
 		row.Detail, row.Online = f.p.T("PopupPeopleOnline", "Count", n), n > 0 && f.world.Status.Connection == chat.Online
 	} else {
 		row.Detail, row.Online = presence(f.world, person, f.p.T)

@@ -253,6 +253,13 @@ func TestFindDepartment(t *testing.T) {
 	if !slices.Equal(work.opened, []string{chat.DepartmentPeer("Sales")}) {
 		t.Errorf("Enter opened %q", work.opened)
 	}
+	for peer, want := range map[string]int{
+		chat.DepartmentPeer("SALES"): 1, chat.SeveralPeer([]string{"ann", "Bo"}): 1, chat.SeveralPeer([]string{"Bo", "Cy"}): 0, chat.Everyone: 1,
+	} {
+		if got := w.onlineOf(peer); got != want {
+			t.Errorf("of %q %d are online, want %d", peer, got, want)
+		}
+	}
 }
 
 // BenchmarkFind is a keystroke with 10,000 people on the roster; the floor only

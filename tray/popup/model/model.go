@@ -110,11 +110,17 @@ func (w *World) put(p chat.Person) {
 	w.People = append(w.People, p)
 }
 
-// online counts who is online apart from the person itself.
-func (w *World) online() int {
-	n := 0
+// onlineOf counts who is online of an addressee that is more than one person,
+// apart from the person itself.
+func (w *World) onlineOf(peer string) (n int) {
+	department, ofDepartment := chat.DepartmentOf(peer)
+	names, ofNames := chat.SeveralOf(peer)
 	for _, p := range w.People {
-		if p.Online && !p.Stale && p.Name != w.Status.Name {
+		switch {
+		case !p.Online || p.Stale || p.Name == w.Status.Name:
+		case ofDepartment && fold(p.Department) != fold(department):
+		case ofNames && !slices.ContainsFunc(names, func(name string) bool { return SamePeer(name, p.Name) }):
+		default:
 			n++
 		}
 	}

@@ -67,8 +67,8 @@ func (c *Conversation) header() ui.Header {
 	if !c.world.Known {
 		return header
 	}
-	if c.peer == chat.Everyone {
-		n := c.world.online()
+	if !isPerson(c.peer) {
+		n := c.world.onlineOf(c.peer)
 		header.Online = n > 0 && c.world.Status.Connection == chat.Online
 		header.Presence = c.p.T("PopupPeopleOnline", "Count", n)
 		return header
@@ -198,7 +198,7 @@ func (c *Conversation) state() string {
 		return c.world.Status.Problem
 	case c.world.Status.Connection == chat.Offline:
 		return c.p.T("PopupNoticeDisconnected")
-	case c.peer == chat.Everyone && c.world.online() == 0:
+	case c.peer == chat.Everyone && c.world.onlineOf(c.peer) == 0:
 		return c.p.T("PopupNoticeNobody")
 	case c.waits():
 		return c.p.T("PopupNoticeOffline", "Name", c.name())
