@@ -60,9 +60,13 @@ type Network struct {
 	// restricted or unknown.
 	Firewall   string
 	Candidates []Candidate
-	// Mapping is the protocol by which the router has opened a port, or empty,
-	// and MappingWhy is then why not.
-	Mapping, MappingWhy string
+	// Mapping is the protocol by which the router has opened a port (PCP,
+	// NAT-PMP or UPnP), or empty, and MappingWhy is then why not, as a sentence,
+	// and MappingReason as one of portmap's words. All are empty if routers are
+	// not to be asked.
+	Mapping, MappingWhy, MappingReason string
+	// Router is whom the port was asked of; the zero Addr if nobody was.
+	Router netip.Addr
 	// Relay says that a connection to the relay stands.
 	Relay bool
 }

@@ -43,7 +43,8 @@ type Mapper struct {
 	cfg       Config
 	protocols []protocol
 	changed   chan struct{}
-	library   sync.WaitGroup // calls that know no context
+	ask       chan chan<- struct{} // of Ask, closed after the round
+	library   sync.WaitGroup       // calls that know no context
 
 	held     *lease
 	last     Outside // with which held was asked for
@@ -61,7 +62,7 @@ func New(cfg Config) *Mapper {
 	if cfg.Gateway == nil {
 		cfg.Gateway = route
 	}
-	m := &Mapper{cfg: cfg, changed: make(chan struct{}, 1), status: Status{Err: ErrNotKnown}}
+	m := &Mapper{cfg: cfg, changed: make(chan struct{}, 1), ask: make(chan chan<- struct{}), status: Status{Err: ErrNotKnown}}
 	m.protocols = []protocol{newPCP(cfg.Net), &natPMP{running: &m.library}, &upnp{cfg.Net}}
 	return m
 }
@@ -72,6 +73,22 @@ func (m *Mapper) Changed() {
 	case m.changed <- struct{}{}:
 	default:
 	}
+}
+
+// Ask has the router asked now, and returns how the Mapper stands then, or when
+// ctx ends. Run must be running.
+func (m *Mapper) Ask(ctx context.Context) Status {
+	done := make(chan struct{})
+	select {
+	case m.ask <- done:
+	case <-ctx.Done():
+		return m.Status()
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	return m.Status()
 }
 
 // Mapping returns where a router leads others to this host, and by which
@@ -96,6 +113,7 @@ func (m *Mapper) Run(ctx context.Context) error {
 	defer m.giveBack(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var asked chan<- struct{}
 	for {
 		begun := time.Now()
 		if wait := m.round(ctx); wait > 0 {
@@ -103,10 +121,17 @@ func (m *Mapper) Run(ctx context.Context) error {
 		} else {
 			timer.Stop() // until something changes
 		}
+		if asked != nil {
+			close(asked)
+			asked = nil
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
+			continue
+		case asked = <-m.ask:
+			m.failures = 0
 			continue
 		case <-m.changed:
 			m.failures = 0

@@ -405,6 +405,35 @@ func TestSilence(t *testing.T) {
 	})
 }
 
+// Whoever asks is told what the router says now.
+func TestAsk(t *testing.T) {
+	inBed(t, nil, func(b *bed) {
+		b.after(time.Hour)
+		b.unmapped(ErrNoAnswer)
+		b.router.mu.Lock()
+		b.router.pcp = true
+		b.router.mu.Unlock()
+		if s := b.Ask(b.Context()); s.Method != PCP || s.External.Addr() != publicAt || s.Err != nil {
+			b.Errorf("%+v", s)
+		}
+		b.mapped(PCP)
+		b.router.mu.Lock()
+		b.router.pcp = false
+		b.router.mu.Unlock()
+		ctx, cancel := context.WithTimeout(b.Context(), 100*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		b.Ask(ctx)
+		if took := time.Since(begun); took > 100*time.Millisecond {
+			b.Errorf("it took %v", took)
+		}
+		b.stop()
+		if took := time.Since(begun); took > openWithin+closeWithin {
+			b.Errorf("the end took %v", took)
+		}
+	})
+}
+
 // A router that falls silent doesn't hold up the end.
 func TestEndIsBounded(t *testing.T) {
 	for _, when := range []time.Duration{0, 10 * time.Millisecond, 300 * time.Millisecond, time.Minute} {

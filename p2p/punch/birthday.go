@@ -22,6 +22,9 @@ const (
 	// crowdTick and crowdBatch bound the rate: 1,600 datagrams a second.
 	crowdTick  = 10 * time.Millisecond
 	crowdBatch = 16
+	// placeAfter is how much longer the openers wait for the distance that they
+	// have to go, which is known one round trip after the kind of NAT at most.
+	placeAfter = 300 * time.Millisecond
 	// openBatch is how many sockets open the NAT in one tick.
 	openBatch = 64
 	// guessAfter is how much later the guesses begin than the openers, which
@@ -49,14 +52,18 @@ func (m *Machine) hardThere() bool {
 }
 
 // reflexive is the other device's public IPv4 address, as the coordinator has
-// seen it.
-func (m *Machine) reflexive() (netip.AddrPort, bool) {
+// seen it. Where its router has opened that very port, it is told as such.
+func (m *Machine) reflexive() (at netip.AddrPort, ok bool) {
 	for _, t := range m.targets {
-		if t.kind == wire.Candidate_KIND_REFLEXIVE && t.at.Addr().Is4() {
+		switch {
+		case !t.at.Addr().Is4():
+		case t.kind == wire.Candidate_KIND_REFLEXIVE:
 			return t.at, true
+		case t.kind == wire.Candidate_KIND_MAPPED:
+			at, ok = t.at, true
 		}
 	}
-	return netip.AddrPort{}, false
+	return at, ok
 }
 
 // nextCrowd is when the crowd has something to do; zero is never.
@@ -71,7 +78,14 @@ func (m *Machine) nextCrowd() time.Time {
 	case m.hardHere() && !c.asked:
 		return begin
 	case m.hardHere() && c.opened < c.sockets:
-		return c.last.Add(crowdTick)
+		at := c.last.Add(crowdTick)
+		// An opener that reaches the other NAT may spoil every guess: a Linux
+		// router that takes it for itself gives the flow of the guess that would
+		// have met it another port, and by that all later ones.
+		if latest := begin.Add(placeAfter); m.cfg.TTL == 0 && at.Before(latest) {
+			return latest
+		}
+		return at
 	case m.hardThere() && c.ports == nil:
 		return begin.Add(guessAfter)
 	case m.hardThere() && c.guessed < len(c.ports):
@@ -95,7 +109,7 @@ func (m *Machine) celebrate(now time.Time) {
 	case m.hardHere():
 		for range min(openBatch, c.sockets-c.opened) {
 			c.opened++
-			m.act(Send{To: at, TTL: m.cfg.TTL, Socket: c.opened})
+			m.act(Send{To: at, TTL: m.opener(), Socket: c.opened})
 		}
 	case m.hardThere():
 		if c.ports == nil {

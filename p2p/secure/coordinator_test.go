@@ -37,6 +37,8 @@ type coordinator struct {
 	users    map[string]*guest
 	// deaf makes it lose introductions.
 	deaf bool
+	// stun are the ports that the Welcome tells of.
+	stun []uint32
 	// answers counts introductions that answer one, by name.
 	answers map[string]int
 }
@@ -144,7 +146,7 @@ func (c *coordinator) enter(conn *tls.Conn, key identity.PublicKey, h *wire.Hell
 	c.change(&wire.Delta{Change: &wire.Delta_Put{Put: g.user}})
 	c.users[wirec.NameKey(h.GetName())] = g
 	g.say(&wire.ToClient{Body: &wire.ToClient_Welcome{Welcome: &wire.Welcome{
-		Version: 1, Epoch: c.epoch, KeepaliveSeconds: 25, Account: &wire.Account{Name: h.GetName(), Devices: g.user.Devices},
+		Version: 1, Epoch: c.epoch, KeepaliveSeconds: 25, StunPorts: c.stun, StunToken: "00112233445566778899aabbccddeeff", Account: &wire.Account{Name: h.GetName(), Devices: g.user.Devices},
 	}}})
 	snapshot := &wire.Snapshot{Epoch: c.epoch, Sequence: c.sequence}
 	for _, other := range c.users {

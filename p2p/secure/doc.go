@@ -9,5 +9,6 @@
 //	pin.go         which coordinator is believed to be the right one
 //	join.go        codes for another device, and the account's own devices
 //	hello.go       what the coordinator is told of this client
+//	mapped.go      the port that the router opens
 //	watch.go       addresses that change, and a computer that was asleep
 package secure

@@ -37,6 +37,7 @@ func (t *Transport) Examine(ctx context.Context) (p2p.Network, error) {
 	wg.Go(func() { tcp = check("tcp", func() error { return t.control.Try(ctx, trunk.TCP) }) })
 	wg.Go(func() { web = check("web", func() error { return t.control.Try(ctx, trunk.Web) }) })
 	wg.Go(func() {
+		defer t.examineRouter(ctx, &found) // who must know the outcome
 		udp = check("udp", func() error {
 			report, err := t.survey(ctx, true)
 			if err != nil {

@@ -109,6 +109,7 @@ func (t *Transport) resolve(ctx context.Context) ([]netip.Addr, error) {
 func (t *Transport) survey(ctx context.Context, full bool) (nat.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
+	before, _ := t.outside.asker.Last()
 	report, err := t.outside.asker.Ask(ctx, full)
 	if err != nil {
 		t.log.Debug("how this device is seen from outside is not known", "error", err)
@@ -116,6 +117,9 @@ func (t *Transport) survey(ctx context.Context, full bool) (nat.Report, error) {
 	}
 	t.log.Debug("this device is seen from outside", "nat", report.Kind.String(), "ipv4", report.V4, "ipv6", report.V6,
 		"hops", report.Hops, "round_trip", report.RTT)
+	if before.V4.Addr() != report.V4.Addr() {
+		t.seenAgain()
+	}
 	return report, nil
 }
 
@@ -130,6 +134,7 @@ func (t *Transport) surveyor(ctx context.Context) {
 		case <-t.look:
 		}
 		_, _ = t.survey(ctx, true) // what it found out is asked for
+		t.seenAgain()              // perhaps as before, but by another router
 	}
 }
 
@@ -161,8 +166,8 @@ func (o *outside) current(at time.Time) bool {
 }
 
 // candidates are where a device may reach this one that this one talks to:
-// what its network calls it, what the coordinator sees, and what a router has
-// opened; at most eight.
+// what its network calls it, what a router has opened, and what the coordinator
+// sees, which may be the same; at most eight.
 func (t *Transport) candidates() []*wire.Candidate {
 	hosts := t.announced()
 	if len(hosts) > maxCandidates-3 {
@@ -175,6 +180,7 @@ func (t *Transport) candidates() []*wire.Candidate {
 			list = append(list, &wire.Candidate{Kind: kind, Address: wire.Address(at)})
 		}
 	}
+	add(wire.Candidate_KIND_MAPPED, t.mapped())
 	if report, ok := t.outside.asker.Last(); ok {
 		add(wire.Candidate_KIND_REFLEXIVE, report.V4)
 		add(wire.Candidate_KIND_REFLEXIVE, report.V6)
@@ -203,6 +209,7 @@ func (t *Transport) introduce(device identity.PublicKey, key [punch.KeySize]byte
 			(!known || after.Kind != before.Kind || after.V4 != before.V4 || after.V6 != before.V6) {
 			say()
 		}
+		t.peer.Placed()
 	})
 }
 

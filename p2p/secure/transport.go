@@ -16,6 +16,7 @@ import (
 	"earshot/p2p/classic"
 	"earshot/p2p/control"
 	"earshot/p2p/nat"
+	"earshot/p2p/portmap"
 	"earshot/p2p/relay"
 	"earshot/p2p/session"
 	wirec "earshot/protocol/classic"
@@ -48,7 +49,9 @@ type Config struct {
 	Invite string
 	Join   *identity.JoinCode
 	Status p2p.Status
-	Log    *slog.Logger // nil for none
+	// MapPort makes what asks the router for a port; nil asks none.
+	MapPort func(portmap.Config) Mapper
+	Log     *slog.Logger // nil for none
 }
 
 // Transport is one client of a secure coordinator.
@@ -76,6 +79,7 @@ type Transport struct {
 	// Set by Run before ready is closed.
 	life               context.Context // Run's
 	peer               *session.Endpoint
+	mapper             Mapper // nil for none
 	peerPort, talkPort uint16
 
 	mu       sync.Mutex
@@ -161,7 +165,7 @@ func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
 		return err
 	}
 	defer conn.Close()
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	start := func(run func() error) {
 		running.Go(func() {
 			if err := run(); err != nil {
@@ -177,6 +181,9 @@ func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
 	start(func() error { return t.relay.Run(ctx) })
 	running.Go(func() { t.watch(ctx) })
 	running.Go(func() { t.surveyor(ctx) })
+	if t.mapper != nil {
+		start(func() error { return t.mapper.Run(ctx) })
+	}
 	close(t.ready)
 	for {
 		select {
@@ -226,6 +233,7 @@ func (t *Transport) open(ctx context.Context) (net.PacketConn, error) {
 		conn.Close()
 		return nil, err
 	}
+	t.mapper = t.newMapper()
 	return conn, nil
 }
 

@@ -155,7 +155,7 @@ type (
 	// evRejected is what the other device said to a connection before it was
 	// ready.
 	evRejected struct{ why code }
-	// evOnline says that the coordinator can be asked again.
+	// evOnline says that the coordinator can be asked again, or told more.
 	evOnline struct{}
 	// evWanted asks for a session though there is nothing to send.
 	evWanted struct{}
@@ -229,6 +229,9 @@ func (m *machine) step(ev any, now time.Time) (actions []any) {
 	case evOnline:
 		if m.dialling && !m.introduce.IsZero() {
 			m.introduce = now
+		}
+		if m.current != nil && m.current.relayed {
+			m.upgrade = now
 		}
 	case evWanted:
 		m.want(now)

@@ -326,7 +326,8 @@ func (e *Endpoint) Wake() {
 	}
 }
 
-// Online says that the coordinator can be asked for introductions again.
+// Online says that the coordinator can be asked for introductions again, or that
+// there is more to tell in them.
 func (e *Endpoint) Online() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

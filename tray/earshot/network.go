@@ -12,6 +12,7 @@ import (
 	"earshot/p2p"
 	"earshot/p2p/classic"
 	"earshot/p2p/dual"
+	"earshot/p2p/portmap"
 	"earshot/p2p/secure"
 	"earshot/protocol/hostnet"
 	"earshot/protocol/identity"
@@ -35,6 +36,9 @@ func (c *command) network(s profile.Settings, key identity.Key, log *slog.Logger
 	config := secure.Config{
 		Net: hostnet.OS, Host: link.Host, Port: link.Port, Fingerprint: link.Fingerprint, Pins: pins,
 		Key: key, Name: s.Name, Label: deviceLabel(), Program: "earshot " + version, Invite: link.Invite, Log: log,
+	}
+	if s.MapsPort() {
+		config.MapPort = func(p portmap.Config) secure.Mapper { return portmap.New(p) }
 	}
 	if c.opts.join != "" {
 		code, err := identity.ParseJoinCode(c.opts.join)

@@ -100,7 +100,7 @@ func FuzzSettings(f *testing.F) {
 	p := fresh(f)
 	seed := Settings{
 		Server: "127.0.0.1:13277", Name: "张三 \"quoted\"", Language: "zh-Hans", Encoding: "utf-8",
-		ReadReceipts: "off", AwayAfter: -1, Keyring: "off",
+		ReadReceipts: "off", AwayAfter: -1, Keyring: "off", PortMapping: "off",
 	}
 	if err := p.Save(seed); err != nil {
 		f.Fatal(err)

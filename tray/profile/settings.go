@@ -33,6 +33,9 @@ type Settings struct {
 	// Keyring says whether the device's key is kept in the system's keyring:
 	// "auto", which is the default, or "off".
 	Keyring string `toml:"keyring,omitempty" comment:"Whether your key is kept in the system's keyring where there is one: auto or off."`
+	// PortMapping says whether the router may be asked to open a port: "on",
+	// which is the default, or "off".
+	PortMapping string `toml:"port_mapping,omitempty" comment:"Whether your router is asked to open a port, so that others reach you directly more often: on or off."`
 }
 
 // DefaultAwayAfter is what an AwayAfter of 0 means, in minutes.
@@ -40,6 +43,9 @@ const DefaultAwayAfter = 10
 
 // SendsReceipts says whether others learn what the person has read.
 func (s Settings) SendsReceipts() bool { return s.ReadReceipts != "off" }
+
+// MapsPort says whether the router is asked to open a port.
+func (s Settings) MapsPort() bool { return s.PortMapping != "off" }
 
 // AwayTime is how long the person leaves the computer alone before others see
 // that; 0 is forever.
