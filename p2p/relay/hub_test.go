@@ -45,10 +45,14 @@ type hubConn struct {
 	conn net.Conn
 	mu   sync.Mutex // of writing
 	open map[identity.PublicKey]bool
-	mute bool // nothing is answered; guarded by bed.mu
+	mute bool // nothing is answered or told; guarded by bed.mu
 }
 
+// write tells the device something. bed.mu is held.
 func (h *hubConn) write(b []byte) {
+	if h.mute {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, _ = h.conn.Write(b)
