@@ -28,7 +28,7 @@ func sample() childSetup {
 		},
 		History: []chat.Message{
 			{ID: 1, Peer: "Ann", Sender: "Ann", Text: "Are you coming to the meeting?", At: yesterday, State: chat.Received},
-			{ID: 2, Peer: "Ann", Sender: "me", Text: "Yes, in ten minutes.", At: yesterday, State: chat.Sent},
+			{ID: 2, Peer: "Ann", Sender: "me", Text: "Yes, in ten minutes: https://rooms.example/4?floor=2&x=1.", At: yesterday, State: chat.Sent},
 			{ID: 3, Peer: "Ann", Sender: "Ann", Text: "The draft is on the share, in <b>plans</b> & more. 你好，世界 👋🎉", At: now, State: chat.Received, Unread: true},
 		},
 	}

@@ -138,6 +138,7 @@ var (
 
 	labelNew        func(text string) ptr
 	labelText       func(label ptr, text string)
+	labelMarkup     func(label ptr, markup string)
 	labelWrap       func(label ptr, wrap int32)
 	labelWrapMode   func(label ptr, mode int32)
 	labelMaxChars   func(label ptr, n int32)
@@ -279,6 +280,7 @@ var symbols = []struct {
 
 	{&labelNew, "gtk_label_new"},
 	{&labelText, "gtk_label_set_text"},
+	{&labelMarkup, "gtk_label_set_markup"},
 	{&labelWrap, "gtk_label_set_line_wrap"},
 	{&labelWrapMode, "gtk_label_set_line_wrap_mode"},
 	{&labelAttributes, "gtk_label_set_attributes"},

@@ -3,6 +3,7 @@
 package gtk3
 
 import (
+	"html"
 	"strings"
 
 	"earshot/tray/popup/ui"
@@ -123,6 +124,9 @@ func (c *conversation) message(r *row, shown ui.Row) ptr {
 		boxPackStart(bubble, quote, 0, 0, 0)
 	}
 	text := textLabel(shown.Text, true)
+	if links := ui.Links(shown.Text); len(links) > 0 {
+		labelMarkup(text, linked(shown.Text, links))
+	}
 	c.offerMenu(r, text, shown)
 	boxPackStart(bubble, text, 0, 0, 0)
 	r.meta = label(meta(shown), "earshot-meta")
@@ -180,6 +184,21 @@ func (c *conversation) offerMenu(r *row, text ptr, shown ui.Row) {
 			}, callbacks().plain)
 		}
 	}, callbacks().with)
+}
+
+// linked is a text as markup in which links are the only elements. A label
+// opens them by itself, in the browser.
+func linked(text string, links []ui.Link) string {
+	var b strings.Builder
+	at := 0
+	for _, l := range links {
+		address := html.EscapeString(text[l.From:l.To])
+		b.WriteString(html.EscapeString(text[at:l.From]))
+		b.WriteString(`<a href="` + address + `" title="` + address + `">` + address + `</a>`)
+		at = l.To
+	}
+	b.WriteString(html.EscapeString(text[at:]))
+	return b.String()
 }
 
 // textLabel makes a label for a text of any length.

@@ -20,6 +20,7 @@ type conversation struct {
 	starts   []int32 // where each row begins in the text
 	shown    ui.Notice
 	actionID int64 // the first row with a button, which is shown if not 0
+	link     bool  // what is written now is a link
 }
 
 // NewConversation implements ui.Toolkit.

@@ -19,8 +19,11 @@ var (
 	gdi32    = windows.NewLazySystemDLL("gdi32.dll")
 	kernel32 = windows.NewLazySystemDLL("kernel32.dll")
 	imm32    = windows.NewLazySystemDLL("imm32.dll")
+	shell32  = windows.NewLazySystemDLL("shell32.dll")
 
 	getModuleHandle = kernel32.NewProc("GetModuleHandleW")
+
+	shellExecute = shell32.NewProc("ShellExecuteW")
 
 	registerClass      = user32.NewProc("RegisterClassExW")
 	createWindow       = user32.NewProc("CreateWindowExW")
@@ -192,6 +195,7 @@ const (
 	wmStartCompose    = 0x010D
 	wmEndCompose      = 0x010E
 	wmCommand         = 0x0111
+	wmNotify          = 0x004E
 	wmColorStatic     = 0x0138
 	wmDPIChanged      = 0x02E0
 	wmUser            = 0x0400

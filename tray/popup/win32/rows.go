@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"earshot/tray/popup/ui"
+
+	"golang.org/x/sys/windows"
 )
 
 // charFormat and paraFormat are CHARFORMAT2W and PARAFORMAT2.
@@ -48,7 +50,9 @@ const (
 	emExSetSel     = wmUser + 55
 	emSetBack      = wmUser + 67
 	emSetChar      = wmUser + 68
+	emSetEvents    = wmUser + 69
 	emSetPara      = wmUser + 71
+	emGetRange     = wmUser + 75
 	emGetScrollPos = wmUser + 221
 	emSetScrollPos = wmUser + 222
 )
@@ -59,6 +63,43 @@ func (c *conversation) initMessages() {
 	send(c.messages, emLimitText, 0, 1<<30)
 	back, _, _ := getSysColor.Call(colorWindow)
 	send(c.messages, emSetBack, 0, back)
+	const links = 0x04000000 // ENM_LINK
+	send(c.messages, emSetEvents, 0, links)
+}
+
+// follow opens what a part of the messages leads to, in the browser.
+func (c *conversation) follow(part charRange) {
+	if part.last <= part.first || part.last-part.first > 4096 {
+		return
+	}
+	text := make([]uint16, part.last-part.first+1)
+	request := struct {
+		part charRange
+		text *uint16
+	}{part, &text[0]}
+	send(c.messages, emGetRange, 0, uintptr(unsafe.Pointer(&request)))
+	address := windows.UTF16ToString(text)
+	if links := ui.Links(address); len(links) == 1 && links[0] == (ui.Link{From: 0, To: len(address)}) {
+		const normal = 1
+		shellExecute.Call(c.top, uintptr(unsafe.Pointer(str("open"))), uintptr(unsafe.Pointer(str(address))), 0, 0, normal)
+	}
+}
+
+// notified is a WM_NOTIFY: an ENLINK, which is packed to four bytes, is a NMHDR
+// (24 bytes), the message (4), its parameters (16) and the part of the text.
+func (c *conversation) notified(info unsafe.Pointer) {
+	const enLink, buttonUp = 0x070b, 0x0202
+	header := (*struct {
+		from, id uintptr
+		code     uint32
+		_        uint32
+		message  uint32
+		_        [4]uint32
+		part     charRange
+	})(info)
+	if header.from == c.messages && header.code == enLink && header.message == buttonUp {
+		c.follow(header.part)
+	}
 }
 
 // SetRows implements ui.Conversation.
@@ -186,7 +227,7 @@ func (c *conversation) write(r ui.Row) {
 		c.paragraph(align, 60, 0, 0)
 	}
 	for line := range strings.SplitSeq(r.Text, "\n") {
-		c.run(line+"\r", body, uint32(black), false)
+		c.line(line, body, uint32(black))
 		c.paragraph(align, 60, 0, 0)
 	}
 	meta := r.Time
@@ -197,6 +238,19 @@ func (c *conversation) write(r ui.Row) {
 	if r.Problem != "" {
 		c.run(r.Problem+"\r", small, colorRed, false)
 	}
+}
+
+// line adds a line of a message, with its links.
+func (c *conversation) line(text string, height int32, color uint32) {
+	at := 0
+	for _, l := range ui.Links(text) {
+		c.run(text[at:l.From], height, color, false)
+		c.link = true
+		c.run(text[l.From:l.To], height, colorBlue, false)
+		c.link = false
+		at = l.To
+	}
+	c.run(text[at:]+"\r", height, color, false)
 }
 
 // height is a font's height in twips.
@@ -233,12 +287,18 @@ func (c *conversation) toEnd() {
 
 // run adds text in one format.
 func (c *conversation) run(text string, height int32, color uint32, bold bool) {
-	const maskBold, maskFace, maskColor, maskSize, selection = 1, 0x20000000, 0x40000000, 0x80000000, 1
-	f := charFormat{mask: maskBold | maskFace | maskColor | maskSize, height: height, color: color}
+	if text == "" {
+		return
+	}
+	const maskBold, maskLink, maskFace, maskColor, maskSize, selection = 1, 0x20, 0x20000000, 0x40000000, 0x80000000, 1
+	f := charFormat{mask: maskBold | maskLink | maskFace | maskColor | maskSize, height: height, color: color}
 	f.size = uint32(unsafe.Sizeof(f))
 	f.face = messageFont(c.system).face
 	if bold {
 		f.effects = 1
+	}
+	if c.link {
+		f.effects |= maskLink
 	}
 	pieces := []string{text}
 	if rest, ok := strings.CutPrefix(text, "{"); ok {

@@ -158,6 +158,10 @@ func receive(v view, message uint32, wparam, lparam uintptr) (answer uintptr, do
 		} else {
 			v.command(lparam, high(wparam))
 		}
+	case wmNotify:
+		if c, ok := v.(*conversation); ok {
+			c.notified(pointer(lparam))
+		}
 	case wmColorStatic:
 		return w.color(wparam, lparam), true
 	case wmMeasureItem:

@@ -77,7 +77,7 @@ func newEngine(file io.Writer) *engine {
 			ID: int64(len(e.history) + 1), Peer: "王小明", Sender: sender, Text: text, At: at, State: state, Problem: problem,
 		})
 	}
-	say("王小明", "你好!明天下午三点开会,可以吗?", chat.Received, "")
+	say("王小明", "你好!明天下午三点开会,可以吗?地址 https://rooms.example/4?floor=2。", chat.Received, "")
 	say("me", "Yes, at three. I bring the plans & the <sketch>.", chat.Sent, "")
 	at = time.Now().Add(-20 * time.Minute)
 	say("王小明", "好的。会议室在二楼,\n靠近电梯。", chat.Received, "")
