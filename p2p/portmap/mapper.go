@@ -119,7 +119,8 @@ func (m *Mapper) Run(ctx context.Context) error {
 		if wait := m.round(ctx); wait > 0 {
 			timer.Reset(wait)
 		} else {
-			timer.Stop() // until something changes
+			timer.Stop()        // until something changes
+			begun = time.Time{} // nobody was asked
 		}
 		if asked != nil {
 			close(asked)
@@ -209,7 +210,7 @@ func (m *Mapper) publish(s Status) {
 	m.status = s
 	m.mu.Unlock()
 	if s.Err != nil && ReasonOf(s.Err) != ReasonOf(before.Err) {
-		m.cfg.Log.Info("no port is open on the router", "gateway", s.Gateway, "error", s.Err)
+		m.cfg.Log.Info("no port is open on the router", "gateway", s.Gateway, "reason", string(ReasonOf(s.Err)), "error", s.Err)
 	}
 	if before.External == s.External && before.Method == s.Method {
 		return

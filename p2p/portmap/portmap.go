@@ -43,7 +43,7 @@ const (
 	ErrRefused    Reason = "refused"
 	ErrDoubleNAT  Reason = "double-nat"
 	ErrBadAnswer  Reason = "bad-answer"
-	ErrNoExternal Reason = "no-internet"
+	ErrNoExternal Reason = "no-address"
 )
 
 var sentences = map[Reason]string{
@@ -54,7 +54,7 @@ var sentences = map[Reason]string{
 	ErrRefused:    "The router refused to open a port. Look in the router's settings whether this computer may open ports by UPnP, NAT-PMP or PCP.",
 	ErrDoubleNAT:  "The router opens ports, but is itself behind another router or a provider's NAT, so they can't be reached from the Internet.",
 	ErrBadAnswer:  "The router's answers make no sense. A restart or an update of the router may help.",
-	ErrNoExternal: "The router has no address on the Internet now, so it can't open a port.",
+	ErrNoExternal: "The router says that it has no address on the Internet. It is probably behind another router or a provider's NAT, so it can't open a port there.",
 }
 
 // Error is a sentence.
@@ -66,7 +66,7 @@ type trouble struct {
 	detail error
 }
 
-func (e *trouble) Error() string   { return e.reason.Error() + " (" + e.detail.Error() + ")" }
+func (e *trouble) Error() string   { return string(e.reason) + ": " + e.detail.Error() }
 func (e *trouble) Unwrap() []error { return []error{e.reason, e.detail} }
 
 func because(r Reason, format string, args ...any) error {
@@ -101,6 +101,7 @@ type Status struct {
 	Gateway netip.Addr
 	// Until is when the mapping ends if the router isn't heard of again.
 	Until time.Time
-	// Err says why there is no mapping; nil if there is one.
+	// Err says why there is no mapping, in the words of programs; a person is
+	// told ReasonOf(Err). It is nil if there is a mapping.
 	Err error
 }
