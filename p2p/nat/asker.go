@@ -183,11 +183,14 @@ func (a *Asker) run(ctx context.Context, f *flight) {
 
 // conclude makes what is known the last report, and returns it. mu is held.
 func (a *Asker) conclude(f *flight, local []netip.AddrPort, full bool) Report {
-	r := classify(f.round.questions, local)
-	if last := a.last; !full {
-		r.Filtering, r.Hops = FilteringUnknown, 0
-		if a.known && last.Kind == r.Kind && last.V4.Addr() == r.V4.Addr() && last.V6.Addr() == r.V6.Addr() {
-			r.Filtering, r.Hops = last.Filtering, last.Hops
+	r := classify(f.round.questions, local, full)
+	if last := a.last; !full && a.known && last.Kind == r.Kind && last.V4.Addr() == r.V4.Addr() && last.V6.Addr() == r.V6.Addr() {
+		// A whole round has measured these better than the beginning of one.
+		if last.Filtering != FilteringUnknown {
+			r.Filtering = last.Filtering
+		}
+		if last.Hops != 0 {
+			r.Hops = last.Hops
 		}
 	}
 	r.RTT, r.At = f.round.rtt, time.Now()

@@ -150,6 +150,24 @@ func TestShare(t *testing.T) {
 	})
 }
 
+// What a full look has heard of the distance is known when its beginning is,
+// long before it is certain that nothing else comes.
+func TestDistanceIsKnownEarly(t *testing.T) {
+	for routers, want := range map[int]uint8{1: 1, 2: 2, 3: 3, 6: 0} {
+		inWorld(t, func(w *world) { w.routers = routers }, func(w *world) {
+			var calls sync.WaitGroup
+			calls.Go(func() { w.ask(true) })
+			synctest.Wait()
+			began := time.Now()
+			r := w.ask(false)
+			if took := time.Since(began); took > 4*w.latency || r.Hops != want || r.Filtering != FilteringUnknown {
+				t.Errorf("behind %d routers %+v is known after %v", routers, r, took)
+			}
+			calls.Wait()
+		})
+	}
+}
+
 // Who gives up does so alone.
 func TestGivingUp(t *testing.T) {
 	inWorld(t, nil, func(w *world) {

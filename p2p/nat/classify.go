@@ -6,9 +6,10 @@ import (
 )
 
 // classify says what the questions of a round, and their answers, mean. local
-// are the socket's own addresses.
-func classify(questions []*question, local []netip.AddrPort) Report {
-	four, six := judge(questions, local, true), judge(questions, local, false)
+// are the socket's own addresses. over says that no more answers will come, so
+// that those are news, too, which are missing.
+func classify(questions []*question, local []netip.AddrPort, over bool) Report {
+	four, six := judge(questions, local, true, over), judge(questions, local, false, over)
 	r := four
 	if !four.asked || four.kind == Blocked && six.at.IsValid() {
 		r = six
@@ -27,7 +28,7 @@ type verdict struct {
 
 // judge looks at one family. Without answers everything is unknown but that: it
 // is blocked.
-func judge(questions []*question, local []netip.AddrPort, four bool) (v verdict) {
+func judge(questions []*question, local []netip.AddrPort, four, over bool) (v verdict) {
 	var seen []netip.AddrPort // in the order of the ports
 	refused := false
 	for _, q := range questions {
@@ -59,15 +60,15 @@ func judge(questions []*question, local []netip.AddrPort, four bool) (v verdict)
 	case len(seen) > 1:
 		v.kind = Easy
 	}
-	v.filtering = filtering(questions, four)
-	v.hops = hops(questions, four)
+	v.filtering = filtering(questions, four, over)
+	v.hops = hops(questions, four, over)
 	return v
 }
 
 // filtering is what the question for an answer from another port says. That
 // nothing came back means something only since the same port answered else. An
 // answer through a port that was asked, too, means nothing.
-func filtering(questions []*question, four bool) Filtering {
+func filtering(questions []*question, four, over bool) Filtering {
 	for _, q := range questions {
 		if q.purpose != forOther || q.to.Addr().Is4() != four || q.refused || !answers(questions, q.to) {
 			continue
@@ -76,7 +77,7 @@ func filtering(questions []*question, four bool) Filtering {
 		switch {
 		case q.answered && !asked:
 			return Open
-		case !q.answered && !q.unsent():
+		case over && !q.answered && !q.unsent():
 			return Restricted
 		}
 	}
@@ -85,7 +86,7 @@ func filtering(questions []*question, four bool) Filtering {
 
 // hops is by how many routers the coordinator is away: with a TTL of n a datagram
 // gets through n-1.
-func hops(questions []*question, four bool) uint8 {
+func hops(questions []*question, four, over bool) uint8 {
 	known, reached := false, MaxHops+1
 	for _, q := range questions {
 		if q.purpose != forHops || q.to.Addr().Is4() != four || q.unsent() || !answers(questions, q.to) {
@@ -96,7 +97,7 @@ func hops(questions []*question, four bool) uint8 {
 			reached = min(reached, q.ttl)
 		}
 	}
-	if !known {
+	if !known || !over && reached > MaxHops {
 		return 0
 	}
 	return uint8(reached - 1)

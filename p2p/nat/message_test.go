@@ -121,7 +121,7 @@ func FuzzPacket(f *testing.F) {
 				t.Errorf("%x from %v is believed for %+v", b, from, q)
 			}
 		}
-		if report := classify(r.questions, nil); report.Kind == None || report.Kind == Hard || report.V6.IsValid() && report.V4.IsValid() {
+		if report := classify(r.questions, nil, true); report.Kind == None || report.Kind == Hard || report.V6.IsValid() && report.V4.IsValid() {
 			t.Errorf("one datagram makes %+v", report)
 		}
 		if m := new(stun.Message); isSTUN(b) && len(a.flight.wake) == 1 && m.UnmarshalBinary(b) != nil {

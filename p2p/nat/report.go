@@ -72,7 +72,8 @@ func (f Filtering) String() string {
 const MaxHops = 4
 
 // Report is what was found out. A quick look keeps Filtering and Hops of the last
-// full one, unless the network has become another one since. Kind, Filtering and Hops are those of IPv4 if it
+// full one, unless the network has become another one since; the beginning of a
+// full one has of these what was answered by then. Kind, Filtering and Hops are those of IPv4 if it
 // was answered, as that is where NATs are, or else those of IPv6.
 type Report struct {
 	Kind      Kind

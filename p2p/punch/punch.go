@@ -33,7 +33,8 @@ type Config struct {
 	// one's before that has opened, too.
 	Answers bool
 	// Local is how the NATs on this device's way out behave, TTL how far a
-	// datagram must go to have passed them, and no further; 0 is unknown.
+	// datagram must go to have passed them, and no further; 0 is unknown. Both
+	// may become known later: Placed.
 	Local wire.Nat
 	TTL   int
 	// Pick returns n distinct ports to try, none below 1024, at random.
@@ -46,8 +47,10 @@ const (
 	MaxCandidates = 12
 	// giveUp is how long a Machine works.
 	giveUp = 10 * time.Second
-	// defaultTTL is that of an opener where nothing is known: two NATs.
-	defaultTTL = 3
+	// defaultTTL is that of an opener where nothing is known: one NAT. One that
+	// doesn't get far enough is useless until the next, one that gets too far
+	// does harm (see Machine.ttl).
+	defaultTTL = 2
 	// maxFound bounds the connections that a Machine asks for, and foundAgain
 	// is how long each of them has.
 	maxFound   = 6
@@ -61,6 +64,12 @@ type (
 	Told struct {
 		Nat        wire.Nat
 		Candidates []Candidate
+	}
+	// Placed is what has become known of this device's own way out: Config's
+	// Local and TTL.
+	Placed struct {
+		Local wire.Nat
+		TTL   int
 	}
 	// Heard is an authentic probe, never the same one twice; who reads it
 	// answers a ping by itself.
@@ -115,9 +124,6 @@ type Machine struct {
 
 // New begins a search.
 func New(cfg Config, now time.Time) *Machine {
-	if cfg.TTL == 0 {
-		cfg.TTL = defaultTTL
-	}
 	return &Machine{cfg: cfg, start: now, kept: make(map[int]bool)}
 }
 
@@ -134,6 +140,8 @@ func (m *Machine) Step(event any, now time.Time) (actions []any, wake time.Time)
 	switch e := event.(type) {
 	case Told:
 		m.tell(e, now)
+	case Placed:
+		m.cfg.Local, m.cfg.TTL = e.Local, e.TTL
 	case Heard:
 		m.hear(e, now)
 	case Opened:

@@ -205,6 +205,67 @@ func TestCrowdPace(t *testing.T) {
 	}
 }
 
+// The openers of a hard NAT wait for the distance that they have to go, but not
+// for ever, and never go far without knowing it.
+func TestCrowdIsPlaced(t *testing.T) {
+	openers := func(place time.Duration) (first time.Duration, ttls map[int]int) {
+		m := New(Config{Lower: true, Pick: ports}, begin)
+		ttls = make(map[int]int)
+		actions, wake := m.Step(Told{wire.Nat_NAT_EASY, all()}, begin)
+		for now, placed := begin, false; !wake.IsZero(); actions, wake = m.Step(nil, now) {
+			for i := 0; i < len(actions); i++ {
+				switch a := actions[i].(type) {
+				case Open:
+					actions, wake = m.Step(Opened{a.Sockets}, now)
+					i = -1
+				case Send:
+					if a.Socket > 0 {
+						if len(ttls) == 0 {
+							first = now.Sub(begin)
+						}
+						ttls[a.TTL]++
+					}
+				}
+			}
+			if now = wake; !placed && now.Sub(begin) >= place {
+				now, placed = begin.Add(place), true
+				m.Step(Placed{wire.Nat_NAT_HARD, 4}, now)
+			}
+		}
+		return first, ttls
+	}
+	if first, ttls := openers(40 * time.Millisecond); first != crowdAfter+crowdTick || ttls[4] != crowdSockets || len(ttls) != 1 {
+		t.Errorf("known before: openers after %v by TTL %v", first, ttls)
+	}
+
+	m := New(Config{Lower: true, Local: wire.Nat_NAT_HARD, Pick: ports}, begin)
+	_, sent, _ := drive(m, begin, Told{wire.Nat_NAT_EASY, all()})
+	if sent < crowdSockets {
+		t.Errorf("%d probes where the distance is never known", sent)
+	}
+	m = New(Config{Lower: true, Local: wire.Nat_NAT_HARD, Pick: ports}, begin)
+	m.Step(Told{wire.Nat_NAT_EASY, all()}, begin)
+	at := begin.Add(crowdAfter)
+	m.Step(nil, at)
+	m.Step(Opened{crowdSockets}, at)
+	sends := func(event any) (n, ttl int) {
+		actions, _ := m.Step(event, at)
+		for _, a := range actions {
+			if s, ok := a.(Send); ok && s.Socket > 0 {
+				n, ttl = n+1, s.TTL
+			}
+		}
+		return n, ttl
+	}
+	at = at.Add(placeAfter - 1)
+	if n, _ := sends(nil); n > 0 {
+		t.Errorf("%d openers left before the distance was known", n)
+	}
+	if n, ttl := sends(Placed{wire.Nat_NAT_HARD, 3}); n != openBatch || ttl != 3 {
+		t.Errorf("once it is known %d openers leave, of TTL %d", n, ttl)
+	}
+}
+
 // However many candidates a device names, and whatever it says, the probes are
 // bounded.
 func TestBudget(t *testing.T) {

@@ -70,5 +70,13 @@ func (m *Machine) ttl(t *target, now time.Time) int {
 	case !now.Before(t.since.Add(holdBack)):
 		return 0
 	}
+	return m.opener()
+}
+
+// opener is the TTL of a datagram that is to open this device's NAT only.
+func (m *Machine) opener() int {
+	if m.cfg.TTL == 0 {
+		return defaultTTL
+	}
 	return m.cfg.TTL
 }

@@ -26,6 +26,8 @@ const (
 	// askWithin bounds a look at the network, and examineWithin a thorough one.
 	askWithin     = 3 * time.Second
 	examineWithin = 8 * time.Second
+	// introduceWithin is how long an introduction waits for what isn't known.
+	introduceWithin = 400 * time.Millisecond
 )
 
 // outside is what this device knows of its way out. One mutex guards it; asker
@@ -159,10 +161,13 @@ func (t *Transport) doubt() {
 }
 
 // current says whether what was found out at a time still holds.
-func (o *outside) current(at time.Time) bool {
+func (o *outside) current(at time.Time) bool { return time.Since(at) < freshFor && !o.inDoubt(at) }
+
+// inDoubt says that there is reason to believe that it doesn't.
+func (o *outside) inDoubt(at time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return time.Since(at) < freshFor && at.After(o.doubted)
+	return !at.After(o.doubted)
 }
 
 // candidates are where a device may reach this one that this one talks to:
@@ -190,7 +195,9 @@ func (t *Transport) candidates() []*wire.Candidate {
 
 // introduce asks the coordinator to tell a device of this one, or answers when
 // it did so itself. What is known goes at once, and again if it turns out to
-// have changed.
+// have changed. Who asks and knows nothing waits a little: the other device can
+// open its NAT only for an address that it was told, and what comes before that
+// may spoil its NAT (punch's Machine.ttl).
 func (t *Transport) introduce(device identity.PublicKey, key [punch.KeySize]byte, answer bool) {
 	say := func() {
 		kind, _ := t.outside.network()
@@ -199,17 +206,24 @@ func (t *Transport) introduce(device identity.PublicKey, key [punch.KeySize]byte
 			Device: device[:], Candidates: t.candidates(), ProbeKey: key[:], Nat: kind, Answer: answer,
 		}}})
 	}
-	say()
 	before, known := t.outside.asker.Last()
 	if known && t.outside.current(before.At) {
+		say()
 		return
 	}
+	var later *time.Timer
+	if answer || known && !t.outside.inDoubt(before.At) {
+		say()
+	} else {
+		later = time.AfterFunc(introduceWithin, say)
+	}
 	t.surveys.Go(func() {
-		if after, err := t.survey(t.life, false); err == nil &&
-			(!known || after.Kind != before.Kind || after.V4 != before.V4 || after.V6 != before.V6) {
+		after, err := t.survey(t.life, false)
+		t.peer.Placed()
+		if later != nil && later.Stop() ||
+			err == nil && (!known || after.Kind != before.Kind || after.V4 != before.V4 || after.V6 != before.V6) {
 			say()
 		}
-		t.peer.Placed()
 	})
 }
 

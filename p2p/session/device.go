@@ -41,6 +41,8 @@ type device struct {
 	// device's introduction and from the other's; nil for none.
 	asked, answered *exchange
 	introductions   *rate.Limiter
+	sought          time.Time       // since when a path has been searched for, one search after the other
+	found           time.Duration   // how long that was for the newest connection; 0 if none was
 	race            *race           // of the attempts that are under way
 	following       context.Context // of those on paths that were found; nil for none
 	stopFollowing   context.CancelFunc
@@ -67,6 +69,8 @@ func newDevice(e *Endpoint, key identity.PublicKey) *device {
 type (
 	// evLater is an item that arrived and can't be stored now.
 	evLater struct{ id linkID }
+	// evPlaced is news of this device's own network.
+	evPlaced struct{}
 )
 
 // run works until Run's context ends, or nothing has been to do for a while.
@@ -143,6 +147,10 @@ func (d *device) prepare(ev any, now time.Time) any {
 			d.e.hangUp(ev.conn, codeStranger)
 			return nil
 		}
+		d.found = 0
+		if d.asked != nil || d.answered != nil {
+			d.found = now.Sub(d.sought)
+		}
 		if ev.at.IsValid() {
 			d.known = ev.at
 			d.endSearch()
@@ -158,6 +166,9 @@ func (d *device) prepare(ev any, now time.Time) any {
 		if ev.ex == d.asked || ev.ex == d.answered {
 			d.advance(ev.ex, ev.heard, now)
 		}
+		return nil
+	case evPlaced:
+		d.place(now)
 		return nil
 	case evTry:
 		d.tries = append(d.tries, try{ev.result, now})
@@ -245,7 +256,7 @@ func (d *device) show(l *link) {
 	}
 	path := Path{Device: d.key, Name: name, Route: now.by, At: now.at}
 	if l != nil {
-		d.e.log.Info("a device is reached", "device", d.key.ID().Short(), "name", name, "route", now.by.String(), "at", now.at)
+		d.e.log.Info("a device is reached", "device", d.key.ID().Short(), "name", name, "route", now.by.String(), "at", now.at, "after", d.found)
 	} else if d.why != codeIdle.String() && d.why != codeShutdown.String() {
 		path.Why = d.why
 	}

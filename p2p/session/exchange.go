@@ -93,6 +93,16 @@ func pickPorts(n int) []uint16 {
 	return ports
 }
 
+// place tells the searches what has become known of this device's network.
+func (d *device) place(now time.Time) {
+	nat, ttl := d.e.cfg.Network()
+	for _, ex := range []*exchange{d.asked, d.answered} {
+		if ex != nil {
+			d.advance(ex, punch.Placed{Local: nat, TTL: ttl}, now)
+		}
+	}
+}
+
 // introduce asks for an introduction, and listens for what comes of it. It
 // returns what the machine is told.
 func (d *device) introduce(now time.Time) any {
@@ -106,6 +116,9 @@ func (d *device) introduce(now time.Time) any {
 
 // setExchange has a new search take the place of the one before.
 func (d *device) setExchange(place **exchange, ex *exchange) {
+	if ex != nil && d.asked == nil && d.answered == nil {
+		d.sought = ex.begun
+	}
 	if old := *place; old != nil {
 		old.stop()
 	}
@@ -142,7 +155,8 @@ func (d *device) meet(i Introduction, now time.Time) any {
 				return nil
 			}
 			d.setExchange(&d.answered, d.newExchange(key, true, now))
-			d.e.cfg.Introduce(d.key, key, true)
+			// The openers leave before the answer that has the other one send.
+			defer d.e.cfg.Introduce(d.key, key, true)
 		}
 		d.advance(d.answered, told, now)
 	}
@@ -375,6 +389,15 @@ func (e *Endpoint) Introduced(from identity.PublicKey, i Introduction) {
 		return
 	}
 	e.post(from, i)
+}
+
+// Placed says that Network has something new to say.
+func (e *Endpoint) Placed() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, d := range e.devices {
+		d.box.put(evPlaced{})
+	}
 }
 
 // Relayed says whether packets of a device come through the relay from now on.

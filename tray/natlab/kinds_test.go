@@ -75,10 +75,10 @@ func (k kind) rules(s *side) string {
 		pre = "iif wan meta l4proto udp dnat to " + s.address
 	}
 	if k.noUDP {
-		forward = "meta l4proto udp drop"
+		forward = "oif wan meta l4proto udp drop" // what stays inside is not the router's, though some kernels show it
 	}
 	if k.onlyHTTPS {
-		forward = "iif lan meta l4proto != tcp drop\n iif lan tcp dport != 443 drop"
+		forward = "oif wan meta l4proto != tcp drop\n oif wan tcp dport != 443 drop"
 	}
 	return fmt.Sprintf(`
 table ip lab {
