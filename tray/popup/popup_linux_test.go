@@ -57,6 +57,23 @@ func TestTypeAndSend(t *testing.T) {
 	p.wantExit()
 }
 
+// The toolkit's own choice of emoji is at hand by keyboard, too.
+func TestEmoji(t *testing.T) {
+	d := openDesktop(t, desktoptest.Options{})
+	p := startPopup(t, d, sample())
+	p.typeable()
+	p.want(report{Call: "read", Peer: "Ann"})
+	window := activeWindow(d, "Ann – Earshot")
+	d.Type("well ")
+	d.Key("Tab", "space")
+	shot(t, d, window, "emoji")
+	d.Key("Tab", "Return")
+	d.Key("Return")
+	p.want(report{Call: "send", Peer: "Ann", Text: "well 😀\ufe0f"})
+	d.Key("Escape")
+	p.wantExit()
+}
+
 func TestOpenRaisesAndTheLastWindowEndsTheProcess(t *testing.T) {
 	d := openDesktop(t, desktoptest.Options{})
 	p := startPopup(t, d, sample())

@@ -154,6 +154,17 @@ func (c *conversation) newCompose(spec ui.ConversationSpec) ptr {
 	boxPackStart(c.frame, overlay, 1, 1, 0)
 	boxPackStart(line, c.frame, 1, 1, 0)
 
+	emoji := class(buttonNew("☺"), "flat", "earshot-emoji")
+	wTooltip(emoji, spec.Emoji)
+	named(emoji, spec.Emoji)
+	wValign(emoji, alignEnd)
+	wFocusOnClick(emoji, 0)
+	boxPackStart(line, emoji, 0, 0, 0)
+	c.onPlain(emoji, "clicked", func() {
+		c.write()
+		gSignalEmit(c.view, "insert-emoji")
+	})
+
 	c.send = class(buttonNew(spec.Send), "suggested-action")
 	wValign(c.send, alignEnd)
 	wFocusOnClick(c.send, 0)

@@ -67,6 +67,7 @@ var (
 	gMainLoopUnref     func(loop ptr)
 	gIdleAddFull       func(priority int32, f, data, notify ptr) uint32
 	gSignalConnect     func(object ptr, signal string, f, data, notify ptr, flags int32) uint64
+	gSignalEmit        func(object ptr, signal string)
 	gFree              func(p *byte)
 	gSetPrgname        func(name string)
 	gSetAppName        func(name string)
@@ -95,6 +96,7 @@ var (
 
 	wShow          func(widget ptr)
 	wHide          func(widget ptr)
+	wTooltip       func(widget ptr, text string)
 	wShowAll       func(widget ptr)
 	wSetVisible    func(widget ptr, visible int32)
 	wNoShowAll     func(widget ptr, no int32)
@@ -237,6 +239,8 @@ var symbols = []struct {
 
 	{&wShow, "gtk_widget_show"},
 	{&wHide, "gtk_widget_hide"},
+	{&wTooltip, "gtk_widget_set_tooltip_text"},
+	{&gSignalEmit, "g_signal_emit_by_name"},
 	{&wShowAll, "gtk_widget_show_all"},
 	{&wSetVisible, "gtk_widget_set_visible"},
 	{&wNoShowAll, "gtk_widget_set_no_show_all"},

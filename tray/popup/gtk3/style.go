@@ -37,6 +37,7 @@ const style = `
 .earshot-entry textview, .earshot-entry textview text { background-color: transparent; }
 .earshot-entry textview { padding: 8px 10px; }
 .earshot-placeholder { padding: 8px 10px; color: @theme_text_color; opacity: 0.6; }
+.earshot-emoji { padding: 0 8px; min-height: 36px; font-size: 130%; opacity: 0.8; }
 .earshot-hint { padding: 2px 14px 10px 14px; }
 
 .earshot-search { padding: 12px 12px 10px 12px; }

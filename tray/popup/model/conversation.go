@@ -78,6 +78,7 @@ func (c *Conversation) Spec() ui.ConversationSpec {
 		Placeholder:  c.p.T("PopupPlaceholder"),
 		Hint:         c.p.T("PopupHint"),
 		Send:         c.p.T("PopupSend"),
+		Emoji:        c.p.T("PopupEmoji"),
 		EntryName:    c.p.T("PopupEntryName", "Name", name),
 		MessagesName: c.p.T("PopupMessagesName", "Name", name),
 	}

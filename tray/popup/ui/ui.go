@@ -101,6 +101,9 @@ type ConversationSpec struct {
 	Hint string
 	// Send is the label of the button.
 	Send string
+	// Emoji is what the button is called that opens the toolkit's own choice of
+	// them; a toolkit without one has no button.
+	Emoji string
 	// EntryName and MessagesName are what a screen reader calls the entry
 	// field and the list of messages.
 	EntryName, MessagesName string
