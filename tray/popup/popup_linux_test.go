@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"earshot/tray/chat"
 	"earshot/tray/desktoptest"
@@ -69,7 +71,13 @@ func TestEmoji(t *testing.T) {
 	shot(t, d, window, "emoji")
 	d.Key("Tab", "Return")
 	d.Key("Return")
-	p.want(report{Call: "send", Peer: "Ann", Text: "well 😀\ufe0f"})
+	// Which of them is the toolkit's business: it depends on where its list is
+	// scrolled to by then.
+	got := <-p.reports
+	text, ok := strings.CutPrefix(got.Text, "well ")
+	if chosen, _ := utf8.DecodeRuneInString(text); got.Call != "send" || !ok || !unicode.Is(unicode.So, chosen) {
+		t.Errorf("the engine was called by %+v", got)
+	}
 	d.Key("Escape")
 	p.wantExit()
 }
