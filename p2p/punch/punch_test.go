@@ -82,11 +82,11 @@ func TestSchedule(t *testing.T) {
 				"0s punch.Send{203.0.113.20:13280 0 0}", "0s punch.Send{[2001:db8::2]:5000 0 0}",
 				"60ms punch.Send{192.168.2.2:5000 0 0}", "60ms punch.Send{203.0.113.20:40000 0 0}",
 			}},
-		{"who answers opens its own NAT only, where there is one",
+		{"who answers opens its own NAT only, where there is one, and sends all the way to an open port",
 			Config{Answers: true, Local: wire.Nat_NAT_EASY, TTL: 2},
 			[]string{
 				"0s punch.Send{192.168.2.2:5000 0 0}", "0s punch.Send{203.0.113.20:40000 2 0}",
-				"0s punch.Send{203.0.113.20:13280 2 0}", "0s punch.Send{[2001:db8::2]:5000 0 0}",
+				"0s punch.Send{203.0.113.20:13280 0 0}", "0s punch.Send{[2001:db8::2]:5000 0 0}",
 				"60ms punch.Send{192.168.2.2:5000 0 0}", "60ms punch.Send{203.0.113.20:40000 2 0}",
 			}},
 		{"and has none to open without a NAT",

@@ -67,6 +67,8 @@ func (m *Machine) ttl(t *target, now time.Time) int {
 		return 0
 	case t.at.Addr().Is6(), t.kind == wire.Candidate_KIND_HOST && t.at.Addr().IsPrivate():
 		return 0 // without NAT, or on this network if anywhere
+	case t.kind == wire.Candidate_KIND_MAPPED:
+		return 0 // the other's router has been told what to do with it
 	case !now.Before(t.since.Add(holdBack)):
 		return 0
 	}

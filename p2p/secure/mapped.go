@@ -47,9 +47,21 @@ func (t *Transport) wayOut() portmap.Outside {
 	return way
 }
 
-// seenAgain tells the Mapper that the coordinator has been asked again.
-func (t *Transport) seenAgain() {
-	if t.mapper != nil {
+// anotherNetwork has the Mapper told of the next answer of the coordinator, though
+// it be the same: it may have come by another router.
+func (t *Transport) anotherNetwork() {
+	t.outside.mu.Lock()
+	defer t.outside.mu.Unlock()
+	t.outside.told = netip.Addr{}
+}
+
+// seenAt tells the Mapper where the coordinator sees this device, once.
+func (t *Transport) seenAt(at netip.Addr) {
+	t.outside.mu.Lock()
+	news := t.outside.told != at
+	t.outside.told = at
+	t.outside.mu.Unlock()
+	if news && t.mapper != nil {
 		t.mapper.Changed()
 	}
 }

@@ -41,6 +41,7 @@ type outside struct {
 	relay   bool
 	web     uint16
 	doubted time.Time
+	told    netip.Addr // where this device is seen, as the Mapper was told
 }
 
 var kinds = map[nat.Kind]wire.Nat{
@@ -111,7 +112,6 @@ func (t *Transport) resolve(ctx context.Context) ([]netip.Addr, error) {
 func (t *Transport) survey(ctx context.Context, full bool) (nat.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	before, _ := t.outside.asker.Last()
 	report, err := t.outside.asker.Ask(ctx, full)
 	if err != nil {
 		t.log.Debug("how this device is seen from outside is not known", "error", err)
@@ -119,9 +119,7 @@ func (t *Transport) survey(ctx context.Context, full bool) (nat.Report, error) {
 	}
 	t.log.Debug("this device is seen from outside", "nat", report.Kind.String(), "ipv4", report.V4, "ipv6", report.V6,
 		"hops", report.Hops, "round_trip", report.RTT)
-	if before.V4.Addr() != report.V4.Addr() {
-		t.seenAgain()
-	}
+	t.seenAt(report.V4.Addr())
 	return report, nil
 }
 
@@ -135,8 +133,11 @@ func (t *Transport) surveyor(ctx context.Context) {
 			t.learn(ctx, e)
 		case <-t.look:
 		}
-		_, _ = t.survey(ctx, true) // what it found out is asked for
-		t.seenAgain()              // perhaps as before, but by another router
+		t.anotherNetwork()
+		// What was found out is asked for. The first look takes a round trip or
+		// two, and is what the router waits for; the second one a second.
+		_, _ = t.survey(ctx, false)
+		_, _ = t.survey(ctx, true)
 	}
 }
 
