@@ -22,25 +22,33 @@ const (
 	DarkPanel  Panel = "dark"
 )
 
+// State is what the tray's icon says of the person and the network.
+type State string
+
+const (
+	Online State = "online"
+	Away   State = "away"
+	// Busy is also a time in which nothing disturbs.
+	Busy    State = "busy"
+	Offline State = "offline"
+)
+
 // TrayPNG returns the icon for the tray, 48 pixels wide. unread is shown as a
 // badge: 1 to 9, and 9+ for more.
-func TrayPNG(panel Panel, online bool, unread int) []byte {
-	return read("png/" + trayName(panel, online, unread) + ".png")
+func TrayPNG(panel Panel, state State, unread int) []byte {
+	return read("png/" + trayName(panel, state, unread) + ".png")
 }
 
 // TrayICO is TrayPNG for Windows, in two sizes. AnyPanel is the dark one.
-func TrayICO(panel Panel, online bool, unread int) []byte {
+func TrayICO(panel Panel, state State, unread int) []byte {
 	if panel == AnyPanel {
 		panel = DarkPanel
 	}
-	return read("ico/" + trayName(panel, online, unread) + ".ico")
+	return read("ico/" + trayName(panel, state, unread) + ".ico")
 }
 
-func trayName(panel Panel, online bool, unread int) string {
-	name := "tray-" + string(panel) + "-offline"
-	if online {
-		name = "tray-" + string(panel) + "-online"
-	}
+func trayName(panel Panel, state State, unread int) string {
+	name := "tray-" + string(panel) + "-" + string(state)
 	switch {
 	case unread > 9:
 		return name + "-more"

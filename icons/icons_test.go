@@ -16,6 +16,8 @@ import (
 	"earshot/installer/bed"
 )
 
+var states = []State{Online, Away, Busy, Offline}
+
 func TestEveryIconIsThere(t *testing.T) {
 	decodes := func(b []byte, width int) {
 		t.Helper()
@@ -30,19 +32,19 @@ func TestEveryIconIsThere(t *testing.T) {
 	}
 	seen := make(map[string]bool)
 	for _, panel := range []Panel{AnyPanel, LightPanel, DarkPanel} {
-		for _, online := range []bool{true, false} {
+		for _, state := range states {
 			for unread := range 12 {
-				b := TrayPNG(panel, online, unread)
+				b := TrayPNG(panel, state, unread)
 				decodes(b, 48)
 				seen[string(b)] = true
-				if ico := TrayICO(panel, online, unread); !bytes.HasPrefix(ico, []byte{0, 0, 1, 0, 2, 0}) {
-					t.Errorf("%s is no icon file of two pictures", trayName(panel, online, unread))
+				if ico := TrayICO(panel, state, unread); !bytes.HasPrefix(ico, []byte{0, 0, 1, 0, 2, 0}) {
+					t.Errorf("%s is no icon file of two pictures", trayName(panel, state, unread))
 				}
 			}
 		}
 	}
-	if len(seen) != 3*2*11 { // 10 and 11 unread look the same
-		t.Errorf("%d different icons, not %d", len(seen), 3*2*11)
+	if len(seen) != 3*len(states)*11 { // 10 and 11 unread look the same
+		t.Errorf("%d different icons, not %d", len(seen), 3*len(states)*11)
 	}
 	for _, size := range Sizes {
 		decodes(AppPNG(size), size)

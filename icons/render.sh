@@ -26,7 +26,7 @@ done
 ico "$out/ico/app.ico" "$out"/png/app-{16,24,32,48,64,256}.png
 
 for panel in any light dark; do
-  for state in online offline; do
+  for state in online away busy offline; do
     for n in 0 1 2 3 4 5 6 7 8 9 more; do
       name=tray-$panel-$state
       cat "$here/src/base.css" "$here/src/$state-$panel.css" >"$work/style.css"

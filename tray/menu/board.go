@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"earshot/icons"
 	"earshot/tray/chat"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
@@ -17,7 +18,7 @@ const batchEvery = time.Second
 // tray is what shows the menu: the desktop's tray, or a test's. Its methods are
 // called from one goroutine.
 type tray interface {
-	setIcon(online bool, unread int)
+	setIcon(state icons.State, unread int)
 	setTooltip(text string)
 	// setRow shows a slot with a row's title, as one that can be clicked or
 	// not, and as the checked one or not. An empty title hides it.
@@ -37,7 +38,7 @@ type board struct {
 	shown   [slots]row
 	before  [slots]row // what was shown until drawn
 	drawn   time.Time
-	icon    struct{ online, set bool }
+	icon    icons.State
 	unread  int
 	tooltip string
 }
@@ -98,10 +99,9 @@ func (b *board) follow(ctx context.Context, changed chan<- struct{}) {
 // draw shows what is different from what is shown.
 func (b *board) draw() {
 	status, roster := b.engine.Status(), b.engine.Roster()
-	online := status.Connection == chat.Online
-	if !b.icon.set || b.icon.online != online || b.unread != status.Unread {
-		b.tray.setIcon(online, status.Unread)
-		b.icon.set, b.icon.online, b.unread = true, online, status.Unread
+	if state := state(status); b.icon != state || b.unread != status.Unread {
+		b.tray.setIcon(state, status.Unread)
+		b.icon, b.unread = state, status.Unread
 	}
 	if text := tooltip(b.p, status, roster); text != b.tooltip {
 		b.tray.setTooltip(text)
@@ -114,6 +114,19 @@ func (b *board) draw() {
 		}
 	}
 	b.before, b.shown, b.drawn = b.shown, want, time.Now()
+}
+
+// state is what the icon shows.
+func state(status chat.Status) icons.State {
+	switch {
+	case status.Connection != chat.Online:
+		return icons.Offline
+	case own(status) == chat.Away:
+		return icons.Away
+	case own(status) == chat.Busy:
+		return icons.Busy
+	}
+	return icons.Online
 }
 
 // aimTime is how long a person who clicks has been looking at what is clicked.

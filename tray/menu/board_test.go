@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"earshot/icons"
 	"earshot/tray/chat"
 	"earshot/tray/localapi"
 )
@@ -104,8 +105,8 @@ type slate struct {
 	clicked chan int
 }
 
-func (s *slate) setIcon(online bool, unread int) {
-	s.icons = append(s.icons, fmt.Sprint(online, unread))
+func (s *slate) setIcon(state icons.State, unread int) {
+	s.icons = append(s.icons, fmt.Sprint(state, " ", unread))
 }
 func (s *slate) setTooltip(string) {}
 func (s *slate) setRow(slot int, r row) {
@@ -171,16 +172,20 @@ func TestFirstChangeAtOnceTheRestInBatches(t *testing.T) {
 	})
 }
 
-func TestIconFollowsUnread(t *testing.T) {
+func TestIconFollowsUnreadAndPresence(t *testing.T) {
 	o := newOffice("a")
 	onBoard(t, o, func(t *testing.T, s *slate) {
 		for _, unread := range []int{1, 2, 0} {
 			o.change(func() { o.status.Unread = unread })
 			rest(time.Second)
 		}
+		for _, presence := range []chat.Presence{chat.Away, chat.Busy, chat.Invisible} {
+			o.change(func() { o.status.Own.Presence = presence })
+			rest(time.Second)
+		}
 		o.change(func() { o.status.Connection = chat.Offline })
 		rest(time.Second)
-		want := []string{"true 0", "true 1", "true 2", "true 0", "false 0"}
+		want := []string{"online 0", "online 1", "online 2", "online 0", "away 0", "busy 0", "online 0", "offline 0"}
 		if !slices.Equal(s.icons, want) {
 			t.Errorf("the icon was %q, not %q", s.icons, want)
 		}

@@ -39,7 +39,7 @@ func Run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Opti
 		// Before the icon is registered: the panel knows it by its title, and
 		// would take it for another one after each start.
 		systray.SetTitle("Earshot")
-		setIcon(false, 0)
+		setIcon(icons.Offline, 0)
 	}
 	ready := make(chan struct{})
 	board := &board{engine: engine, p: p, log: opts.Log}
@@ -116,14 +116,14 @@ func (t *systemTray) add(slot int, item *systray.MenuItem) {
 	}()
 }
 
-func (t *systemTray) setIcon(online bool, unread int) { setIcon(online, unread) }
+func (t *systemTray) setIcon(state icons.State, unread int) { setIcon(state, unread) }
 
-func setIcon(online bool, unread int) {
+func setIcon(state icons.State, unread int) {
 	if runtime.GOOS == "windows" {
-		systray.SetIcon(icons.TrayICO(panel(), online, unread))
+		systray.SetIcon(icons.TrayICO(panel(), state, unread))
 		return
 	}
-	systray.SetIcon(icons.TrayPNG(icons.AnyPanel, online, unread))
+	systray.SetIcon(icons.TrayPNG(icons.AnyPanel, state, unread))
 }
 
 func (t *systemTray) setTooltip(text string) {
