@@ -124,7 +124,14 @@ func (p *person) on(e p2p.Event) {
 			p.doubles++
 		} else {
 			p.ids[e.Item.ID] = true
-			p.got = append(p.got, e.Item.Body.(p2p.Text).Text)
+			switch body := e.Item.Body.(type) {
+			case p2p.Text:
+				p.got = append(p.got, body.Text)
+			case p2p.Edit:
+				p.got = append(p.got, "edited: "+body.Text)
+			default:
+				p.world.Errorf("%s received %T", p.name, body)
+			}
 		}
 		go e.Done(nil)
 	}
@@ -177,8 +184,14 @@ type letter struct {
 
 // send sends a text, again and again until it is known to have arrived.
 func (p *person) send(to *person, text string) <-chan struct{} {
-	m := &letter{item: p2p.Item{At: time.Now(), Body: p2p.Text{Text: text}}, delivered: make(chan struct{})}
-	copy(m.item.ID[:], p.name[:1]+text)
+	var id p2p.ItemID
+	copy(id[:], p.name[:1]+text)
+	return p.post(to, p2p.Item{ID: id, At: time.Now(), Body: p2p.Text{Text: text}})
+}
+
+// post is send for anything.
+func (p *person) post(to *person, item p2p.Item) <-chan struct{} {
+	m := &letter{item: item, delivered: make(chan struct{})}
 	p.mu.Lock()
 	m.target = p2p.Target{Person: p.people[to.name], Device: to.key.Public()}
 	l := p.lanes[to.name]
