@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"earshot/installer/bed"
@@ -60,10 +61,17 @@ func TestEveryIconIsThere(t *testing.T) {
 func TestRendered(t *testing.T) {
 	bed.Need(t, "rsvg-convert", "convert")
 	once, twice := t.TempDir(), t.TempDir()
+	var renders sync.WaitGroup
 	for _, out := range []string{once, twice} {
-		if b, err := exec.Command("./render.sh", out).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, b)
-		}
+		renders.Go(func() {
+			if b, err := exec.CommandContext(t.Context(), "./render.sh", out).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, b)
+			}
+		})
+	}
+	renders.Wait()
+	if t.Failed() {
+		return
 	}
 	err := fs.WalkDir(os.DirFS(once), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

@@ -26,6 +26,8 @@ done
 ico "$out/ico/app.ico" "$out"/png/app-{16,24,32,48,64,256}.png
 
 for panel in any light dark; do
+  sizes="16 32 48"
+  [ $panel = any ] && sizes=48
   for state in online away busy offline; do
     for n in 0 1 2 3 4 5 6 7 8 9 more; do
       name=tray-$panel-$state
@@ -35,7 +37,7 @@ for panel in any light dark; do
         more) name+=-more; echo '#pill, #nine-plus { display: inline; }' >>"$work/style.css" ;;
         *) name+=-$n; echo "#round, #d$n { display: inline; }" >>"$work/style.css" ;;
       esac
-      for size in 16 32 48; do
+      for size in $sizes; do
         rsvg-convert -s "$work/style.css" -w $size -h $size "$here/src/tray.svg" -o "$work/$size.png"
       done
       cp "$work/48.png" "$out/png/$name.png"
