@@ -38,7 +38,7 @@ for panel in any light dark; do
         *) name+=-$n; echo "#round, #d$n { display: inline; }" >>"$work/style.css" ;;
       esac
       for size in $sizes; do
-        rsvg-convert -s "$work/style.css" -w $size -h $size "$here/src/tray.svg" -o "$work/$size.png"
+        rsvg-convert -s "$work/style.css" -w "$size" -h "$size" "$here/src/tray.svg" -o "$work/$size.png"
       done
       cp "$work/48.png" "$out/png/$name.png"
       [ $panel = any ] || ico "$out/ico/$name.ico" "$work/16.png" "$work/32.png"
