@@ -98,6 +98,18 @@ var limits = []struct {
 		[]string{"p2p/punch.crowdAfter", "p2p/punch.crowdSockets"}},
 	{"one pings up to {2,048} ports of", []string{"p2p/punch.crowdGuesses"}},
 	{"at random, {16} each {10 ms}.", []string{"p2p/punch.crowdBatch", "p2p/punch.crowdTick"}},
+	{"the packet, of 1 to {1,500 bytes} |", []string{"protocol/relay.MaxPacket"}},
+	{"pings each {25 s}, and gives up a connection on which nothing comes for {10 s} beyond that,",
+		[]string{"p2p/relay.pingEvery", "p2p/relay.answerTime"}},
+	{"or that takes nothing for {10 s};", []string{"p2p/relay.writeTime"}},
+	{"pings at once and waits for {1.2 s}. It tries", []string{"p2p/relay.kickTime"}},
+	{"after {100 ms}, doubling to {5 s}, less up to half", []string{"p2p/relay.firstBackoff", "p2p/relay.lastBackoff"}},
+	{"is open after {30 s}.", []string{"p2p/relay.unusedFor"}},
+	{"no whole frame for {60 s}, or takes nothing for {20 s}.", []string{"svc/relay.silentTime", "svc/relay.writeTime"}},
+	{"| connections | {10,000} | | devices that one has open | {64} |", []string{"svc/relay#MaxConnections", "svc/relay#MaxOpen"}},
+	{"{4 s} of that at once; what is beyond is dropped, and from {4} times that", []string{"svc/relay.burst", "svc/relay.floodFactor"}},
+	{"| other frames | {10 ms} each, of which {10 s} at once", []string{"svc/relay.requestCost", "svc/relay.requestBurst"}},
+	{"| {256 KiB} of frames; what is beyond", []string{"protocol/relay.MaxQueue"}},
 	{"TCP has failed or {3 s} have passed", []string{"p2p/trunk.headStart"}},
 }
 
@@ -111,7 +123,10 @@ var worked = []string{
 	"one introduction each 2 s of one device, 32 a second",                           // session.introductionsOfOne, introductionsOfAll
 	"again after 60 ms, 120 ms, 240 ms, 400 ms, 600 ms, 900 ms and then each 1.5 s,", // punch.gaps
 	"and from 400 ms on that",                                                        // punch.crowdAfter+guessAfter
-	"better path is looked for each minute",                                          // session.upgradeEvery
+	"the size of what follows: 1 to 1,533 |",                                         // relay.maxRest
+	"| packets of a device | 2 MiB a second,",                                        // svc/relay.Limits.BytesPerSecond
+	"10 GiB in a day",                       // svc/relay.Limits.BytesPerDay
+	"better path is looked for each minute", // session.upgradeEvery
 }
 
 // TestDocumentLimits holds each number that PROTOCOL.md names against the code,
