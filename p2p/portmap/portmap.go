@@ -48,7 +48,7 @@ const (
 
 var sentences = map[Reason]string{
 	ErrNotNeeded:  "No router is asked for an open port, because the coordinator sees this computer's own address.",
-	ErrNotKnown:   "No router is asked for an open port, because the coordinator hasn't said yet how it sees this computer.",
+	ErrNotKnown:   "No router is asked for an open port, because the coordinator hasn't seen this computer by UDP over IPv4.",
 	ErrNoGateway:  "There is no router on the way to the coordinator that could open a port.",
 	ErrNoAnswer:   "The router opens no ports by itself. To be reached directly more often, switch on UPnP, NAT-PMP or PCP in the router's settings.",
 	ErrRefused:    "The router refused to open a port. Look in the router's settings whether this computer may open ports by UPnP, NAT-PMP or PCP.",

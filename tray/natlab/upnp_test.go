@@ -101,17 +101,20 @@ func TestRouterOpensPort(t *testing.T) {
 	Need(t, "miniupnpd")
 	for _, c := range []struct {
 		name         string
+		behind       kind
 		upnp, natpmp bool
 		by           []string
 	}{
-		{"UPnP", true, false, []string{"UPnP"}},
-		{"NAT-PMP and PCP", false, true, []string{"NAT-PMP", "PCP"}},
-		{"all", true, true, []string{"NAT-PMP", "PCP", "UPnP"}},
+		{"UPnP", easy, true, false, []string{"UPnP"}},
+		{"NAT-PMP and PCP", easy, false, true, []string{"NAT-PMP", "PCP"}},
+		{"all", easy, true, true, []string{"NAT-PMP", "PCP", "UPnP"}},
+		// Without the port theory has no direct path here.
+		{"hard and hard", hard, true, true, []string{"NAT-PMP", "PCP", "UPnP"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			defer enter()()
-			l := newLab(t, easy, hard, options{})
+			l := newLab(t, c.behind, hard, options{})
 			l.startMiniupnpd(l.a.edge, l.a.public4(10), c.upnp, c.natpmp)
 			l.startCoordinator()
 			ann, bo := l.a.startClient("Ann"), l.b.startClient("Bo")
