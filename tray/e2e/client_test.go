@@ -34,7 +34,7 @@ type client struct {
 
 // startClient starts a client and returns once it is online. encoding is as
 // the --encoding flag takes it.
-func startClient(t *testing.T, c *coordinator, name, encoding string) *client {
+func startClient(t testing.TB, c *coordinator, name, encoding string) *client {
 	t.Helper()
 	k := newClient(t, c, name)
 	k.args = append(k.args, "--encoding", encoding)
@@ -44,7 +44,7 @@ func startClient(t *testing.T, c *coordinator, name, encoding string) *client {
 
 // newClient returns a client with a profile of its own that isn't started. Its
 // key is not put into the keyring of whoever runs the test.
-func newClient(t *testing.T, c *coordinator, name string) *client {
+func newClient(t testing.TB, c *coordinator, name string) *client {
 	t.Helper()
 	dir := t.TempDir()
 	k := &client{
@@ -63,7 +63,7 @@ func newClient(t *testing.T, c *coordinator, name string) *client {
 }
 
 // start starts the client, again after an end, and returns when it is online.
-func (k *client) start(t *testing.T) {
+func (k *client) start(t testing.TB) {
 	t.Helper()
 	k.launch(t)
 	k.wait(t, "online", func(e chat.Event) bool {
@@ -72,7 +72,7 @@ func (k *client) start(t *testing.T) {
 }
 
 // launch starts the client, who may not come online.
-func (k *client) launch(t *testing.T) {
+func (k *client) launch(t testing.TB) {
 	t.Helper()
 	args := slices.Concat([]string{"run", "--profile", k.profile, "--server", k.server}, k.mode, k.args)
 	k.process = start(t, "earshot "+k.name, k.env, earshot, args...)
@@ -83,7 +83,7 @@ func (k *client) launch(t *testing.T) {
 }
 
 // watch runs `earshot watch --json` until the client or the test ends.
-func (k *client) watch(t *testing.T) {
+func (k *client) watch(t testing.TB) {
 	t.Helper()
 	var lines *bufio.Scanner
 	eventually(t, k.name+" opens its local API", func() bool {
@@ -117,7 +117,7 @@ func (k *client) watch(t *testing.T) {
 	}()
 }
 
-func (k *client) record(t *testing.T, line []byte) {
+func (k *client) record(t testing.TB, line []byte) {
 	var e chat.Event
 	if err := json.Unmarshal(line, &e); err != nil {
 		t.Errorf("%s: watch --json printed %q: %v", k.name, line, err)
@@ -132,7 +132,7 @@ func (k *client) record(t *testing.T, line []byte) {
 
 // wait returns the first event, of all since the client's start, that ok
 // accepts.
-func (k *client) wait(t *testing.T, what string, ok func(chat.Event) bool) chat.Event {
+func (k *client) wait(t testing.TB, what string, ok func(chat.Event) bool) chat.Event {
 	t.Helper()
 	deadline := time.After(patience)
 	for seen := 0; ; {
@@ -160,7 +160,7 @@ func (k *client) mark() {
 }
 
 // waitMessage waits for a message, which may have come before anybody watched.
-func (k *client) waitMessage(t *testing.T, from, text string) chat.Message {
+func (k *client) waitMessage(t testing.TB, from, text string) chat.Message {
 	t.Helper()
 	history := k.history(t, from)
 	i := slices.IndexFunc(history, func(m chat.Message) bool {
@@ -175,7 +175,7 @@ func (k *client) waitMessage(t *testing.T, from, text string) chat.Message {
 	return *e.Message
 }
 
-func (k *client) waitOnline(t *testing.T, name string, online bool) {
+func (k *client) waitOnline(t testing.TB, name string, online bool) {
 	t.Helper()
 	deadline := time.After(patience)
 	for {
@@ -217,7 +217,7 @@ func (k *client) run(args ...string) (stdout, stderr string, code int) {
 }
 
 // must is run for a command that has to succeed.
-func (k *client) must(t *testing.T, args ...string) string {
+func (k *client) must(t testing.TB, args ...string) string {
 	t.Helper()
 	out, errOut, code := k.run(args...)
 	if code != 0 {
@@ -226,7 +226,7 @@ func (k *client) must(t *testing.T, args ...string) string {
 	return out
 }
 
-func (k *client) roster(t *testing.T) []chat.Person {
+func (k *client) roster(t testing.TB) []chat.Person {
 	t.Helper()
 	var people []chat.Person
 	if err := json.Unmarshal([]byte(k.must(t, "roster", "--json")), &people); err != nil {
@@ -235,7 +235,7 @@ func (k *client) roster(t *testing.T) []chat.Person {
 	return people
 }
 
-func (k *client) history(t *testing.T, peer string, flags ...string) []chat.Message {
+func (k *client) history(t testing.TB, peer string, flags ...string) []chat.Message {
 	t.Helper()
 	var messages []chat.Message
 	if err := json.Unmarshal([]byte(k.must(t, append([]string{"history", peer, "--json"}, flags...)...)), &messages); err != nil {
@@ -244,7 +244,7 @@ func (k *client) history(t *testing.T, peer string, flags ...string) []chat.Mess
 	return messages
 }
 
-func (k *client) status(t *testing.T) chat.Status {
+func (k *client) status(t testing.TB) chat.Status {
 	t.Helper()
 	var s chat.Status
 	if err := json.Unmarshal([]byte(k.must(t, "status", "--json")), &s); err != nil {

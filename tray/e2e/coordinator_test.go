@@ -26,7 +26,7 @@ type process struct {
 	err    error // of Wait, once exited is closed
 }
 
-func start(t *testing.T, label string, env []string, program string, args ...string) *process {
+func start(t testing.TB, label string, env []string, program string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(program, args...), output: new(buffer), exited: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
@@ -51,7 +51,7 @@ func (p *process) kill() {
 }
 
 // term asks the process to end and returns its exit code.
-func (p *process) term(t *testing.T) int {
+func (p *process) term(t testing.TB) int {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -91,20 +91,20 @@ type coordinator struct {
 	env     []string
 }
 
-func startCoordinator(t *testing.T) *coordinator {
+func startCoordinator(t testing.TB) *coordinator {
 	t.Helper()
 	return startCoordinatorWith(t)
 }
 
 // startClassicCoordinator starts one that speaks the classic protocol only, as
 // programs in the field do.
-func startClassicCoordinator(t *testing.T) *coordinator {
+func startClassicCoordinator(t testing.TB) *coordinator {
 	t.Helper()
 	return startCoordinatorWith(t, "EARSHOT_SECURE=false")
 }
 
 // startCoordinatorWith starts one with more in its environment.
-func startCoordinatorWith(t *testing.T, env ...string) *coordinator {
+func startCoordinatorWith(t testing.TB, env ...string) *coordinator {
 	t.Helper()
 	base := freePorts(t, 4)
 	c := &coordinator{
@@ -125,7 +125,7 @@ func (c *coordinator) command(args ...string) *exec.Cmd {
 }
 
 // start starts earshotd, again after an end, and returns when it answers.
-func (c *coordinator) start(t *testing.T) {
+func (c *coordinator) start(t testing.TB) {
 	t.Helper()
 	c.process = start(t, "earshotd", append([]string{"EARSHOT_METRICS_LISTEN=" + c.metrics.String()}, c.env...),
 		earshotd, "run", "--listen", c.addr.String(), "--data", c.dir)
@@ -146,7 +146,7 @@ func (c *coordinator) start(t *testing.T) {
 
 // freePorts returns the first of n adjacent ports that nobody uses, for UDP
 // and TCP.
-func freePorts(t *testing.T, n int) uint16 {
+func freePorts(t testing.TB, n int) uint16 {
 	t.Helper()
 	for range 200 {
 		probe, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -181,7 +181,7 @@ func allFree(first, n int) bool {
 
 // eventually polls what another process does, at a boundary where no event can
 // be awaited.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

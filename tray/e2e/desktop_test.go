@@ -14,7 +14,7 @@ import (
 )
 
 // startTray starts a client in the tray of a desktop.
-func startTray(t *testing.T, c *coordinator, d *desktoptest.Desktop, name string, args ...string) *client {
+func startTray(t testing.TB, c *coordinator, d *desktoptest.Desktop, name string, args ...string) *client {
 	t.Helper()
 	k := newClient(t, c, name)
 	k.env, k.mode, k.args = d.Env(), nil, append(k.args, args...)
@@ -25,7 +25,7 @@ func startTray(t *testing.T, c *coordinator, d *desktoptest.Desktop, name string
 }
 
 // startOffice is a desktop with Ann's client in its tray, and Bo's elsewhere.
-func startOffice(t *testing.T) (d *desktoptest.Desktop, ann, bo *client) {
+func startOffice(t testing.TB) (d *desktoptest.Desktop, ann, bo *client) {
 	t.Helper()
 	c := startCoordinator(t)
 	d = desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
@@ -81,7 +81,7 @@ func TestTrayMenuToNotification(t *testing.T) {
 
 // click opens the tray menu and clicks the row of a person, who must be the
 // only one online.
-func click(t *testing.T, d *desktoptest.Desktop, name, shot string) {
+func click(t testing.TB, d *desktoptest.Desktop, name, shot string) {
 	t.Helper()
 	rows := d.OpenTrayMenu()
 	d.Screenshot(shot)

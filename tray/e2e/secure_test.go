@@ -12,7 +12,7 @@ import (
 )
 
 // person returns somebody on the client's roster.
-func (k *client) person(t *testing.T, name string) chat.Person {
+func (k *client) person(t testing.TB, name string) chat.Person {
 	t.Helper()
 	for _, p := range k.roster(t) {
 		if p.Name == name {
@@ -24,7 +24,7 @@ func (k *client) person(t *testing.T, name string) chat.Person {
 }
 
 // waitPerson waits until somebody on the roster is as ok wants.
-func (k *client) waitPerson(t *testing.T, name, what string, ok func(chat.Person) bool) chat.Person {
+func (k *client) waitPerson(t testing.TB, name, what string, ok func(chat.Person) bool) chat.Person {
 	t.Helper()
 	var last chat.Person
 	eventually(t, fmt.Sprintf("%s sees %s %s (the roster says %+v)", k.name, name, what, &last), func() bool {
@@ -40,7 +40,7 @@ func (k *client) waitPerson(t *testing.T, name, what string, ok func(chat.Person
 }
 
 // waitState waits until the client's own message of that text is as ok wants.
-func (k *client) waitState(t *testing.T, peer, text, what string, ok func(chat.Message) bool) chat.Message {
+func (k *client) waitState(t testing.TB, peer, text, what string, ok func(chat.Message) bool) chat.Message {
 	t.Helper()
 	var last chat.Message
 	eventually(t, fmt.Sprintf("%s: %q to %s is %s (it is %+v)", k.name, text, peer, what, &last), func() bool {
@@ -63,7 +63,7 @@ func inState(want chat.State) func(chat.Message) bool {
 func id(m chat.Message) string { return fmt.Sprint(m.ID) }
 
 // find returns the message of that text in a conversation.
-func (k *client) find(t *testing.T, peer, text string) chat.Message {
+func (k *client) find(t testing.TB, peer, text string) chat.Message {
 	t.Helper()
 	for _, m := range k.history(t, peer) {
 		if m.Text == text {
@@ -134,7 +134,7 @@ func TestSecureConversation(t *testing.T) {
 	}
 }
 
-func (k *client) safety(t *testing.T, peer string) chat.Safety {
+func (k *client) safety(t testing.TB, peer string) chat.Safety {
 	t.Helper()
 	var s chat.Safety
 	if err := json.Unmarshal([]byte(k.must(t, "safety", peer, "--json")), &s); err != nil {

@@ -10,7 +10,7 @@ import (
 	"earshot/protocol/hostnet"
 )
 
-func textbook(t *testing.T, c netip.AddrPort, name string, d classictest.Dialect, options ...classictest.Option) *classictest.Client {
+func textbook(t testing.TB, c netip.AddrPort, name string, d classictest.Dialect, options ...classictest.Option) *classictest.Client {
 	t.Helper()
 	k := classictest.NewClient(hostnet.OS, name, d, c, options...)
 	t.Cleanup(k.Crash)
@@ -20,7 +20,7 @@ func textbook(t *testing.T, c netip.AddrPort, name string, d classictest.Dialect
 	return k
 }
 
-func within(t *testing.T) context.Context {
+func within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx

@@ -155,7 +155,7 @@ func notice(beginning string) func(chat.Event) bool {
 	return func(e chat.Event) bool { return e.Type == chat.EventNotice && strings.HasPrefix(e.Notice, beginning) }
 }
 
-func (k *client) devices(t *testing.T) []chat.Device {
+func (k *client) devices(t testing.TB) []chat.Device {
 	t.Helper()
 	var list []chat.Device
 	if err := json.Unmarshal([]byte(k.must(t, "devices", "--json")), &list); err != nil {
@@ -239,7 +239,7 @@ func TestRegistrationPolicies(t *testing.T) {
 }
 
 // invitation returns the link that a command of earshotd's prints.
-func (c *coordinator) invitation(t *testing.T, command ...string) string {
+func (c *coordinator) invitation(t testing.TB, command ...string) string {
 	t.Helper()
 	_, link, found := strings.Cut(c.must(t, append(command, "--host", c.addr.Addr().String())...), "earshot://")
 	if !found {
@@ -249,13 +249,13 @@ func (c *coordinator) invitation(t *testing.T, command ...string) string {
 }
 
 // link is what a person is given of the coordinator.
-func (c *coordinator) link(t *testing.T) string {
+func (c *coordinator) link(t testing.TB) string {
 	t.Helper()
 	return strings.TrimSpace(c.must(t, "link", "--host", c.addr.String()))
 }
 
 // must runs a command of earshotd's against the running coordinator.
-func (c *coordinator) must(t *testing.T, args ...string) string {
+func (c *coordinator) must(t testing.TB, args ...string) string {
 	t.Helper()
 	out, err := c.command(args...).CombinedOutput()
 	if err != nil {
