@@ -31,7 +31,7 @@ func wants(t *testing.T, c net.PacketConn, target error) {
 		t.Fatalf("got %v, want %v", err, target)
 	}
 	nerr, ok := errors.AsType[net.Error](err)
-	if timeout := target == os.ErrDeadlineExceeded; !ok || nerr.Timeout() != timeout {
+	if timeout := errors.Is(target, os.ErrDeadlineExceeded); !ok || nerr.Timeout() != timeout {
 		t.Fatalf("%v: timeout %v", err, nerr.Timeout())
 	}
 }
@@ -92,7 +92,9 @@ func TestReadDeadlines(t *testing.T) {
 		wants(t, c, os.ErrDeadlineExceeded) // before what has arrived
 
 		set(time.Hour) // and closing wakes
-		c.ReadFrom(make([]byte, 10))
+		if n, _, err := c.ReadFrom(make([]byte, 10)); err != nil || n != len("waits") {
+			t.Fatal(n, err)
+		}
 		go read()
 		synctest.Wait()
 		if err := c.Close(); err != nil {

@@ -93,7 +93,7 @@ func TestStream(t *testing.T) {
 				t.Fatalf("%s: %s is read as %+v, %v", name, v.name, f, err)
 			}
 		}
-		if err := relay.Read(in, new(relay.Frame)); err != io.EOF {
+		if err := relay.Read(in, new(relay.Frame)); !errors.Is(err, io.EOF) {
 			t.Fatalf("%s: the end is %v", name, err)
 		}
 	}
@@ -230,7 +230,7 @@ func FuzzRead(f *testing.F) {
 		for rest := b; ; {
 			var fr relay.Frame
 			err := relay.Read(in, &fr)
-			if err == io.EOF && len(rest) == 0 || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, relay.ErrFrame) {
+			if errors.Is(err, io.EOF) && len(rest) == 0 || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, relay.ErrFrame) {
 				return
 			}
 			if err != nil {

@@ -159,7 +159,9 @@ func BenchmarkForward(b *testing.B) {
 				b.ReportMetric(float64(b.Elapsed())/float64(n*c.row), "ns/packet")
 				b.ReportMetric(used.Seconds()*1e9/float64(n*c.row*size), "cpu-s/GB")
 				l.right.NetConn().Close()
-				<-arrived
+				if err := <-arrived; err == nil {
+					b.Error("the line has no end")
+				}
 			})
 		}
 	}

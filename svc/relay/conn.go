@@ -129,7 +129,7 @@ func (c *conn) read() error {
 		}
 		err := wire.Read(in, &f)
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return ErrSilent

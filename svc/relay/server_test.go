@@ -55,7 +55,11 @@ func TestBothMustHaveOpened(t *testing.T) {
 		eve.packet(eve, "7")
 		hears(eve, "2=2")
 
+		left := b.server.conns[ann.key]
 		other := b.connect(ann.key) // what was opened, was on another connection
+		if left.open[bo.key].peer.Load() != nil {
+			t.Error("what the connection that was replaced had read would still be forwarded")
+		}
 		if err := <-ann.ended; !errors.Is(err, ErrReplaced) {
 			t.Fatal(err)
 		}

@@ -15,8 +15,6 @@ type talk struct {
 	ann, bo  *person
 	a, b     spot
 	sent     int
-	slowest  time.Duration // from sending to delivered, of those sent since settled
-	settled  time.Time
 	awaiting []<-chan struct{}
 }
 

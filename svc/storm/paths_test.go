@@ -22,16 +22,14 @@ type place struct {
 	twin bool               // a NAT behind a NAT
 }
 
-func nat(c hostnet.NATConfig) *hostnet.NATConfig { return &c }
-
 var places = []place{
 	{name: "none"},
-	{name: "easy", nat: nat(hostnet.EasyNAT())},
-	{name: "hard", nat: nat(hostnet.HardNAT())},
-	{name: "open-input", nat: nat(hostnet.OpenInputNAT())},
-	{name: "full-cone", nat: nat(hostnet.FullConeNAT())},
-	{name: "blocked", nat: nat(hostnet.BlockedNAT())},
-	{name: "double", nat: nat(hostnet.EasyNAT()), twin: true},
+	{name: "easy", nat: new(hostnet.EasyNAT())},
+	{name: "hard", nat: new(hostnet.HardNAT())},
+	{name: "open-input", nat: new(hostnet.OpenInputNAT())},
+	{name: "full-cone", nat: new(hostnet.FullConeNAT())},
+	{name: "blocked", nat: new(hostnet.BlockedNAT())},
+	{name: "double", nat: new(hostnet.EasyNAT()), twin: true},
 }
 
 // spot is where a host was put.

@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -79,7 +80,7 @@ func frames(t *testing.T, stream []byte) (all []wire.Frame) {
 	for {
 		var f wire.Frame
 		err := wire.Read(in, &f)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return all
 		}
 		if err != nil {
@@ -337,7 +338,7 @@ func (w *world) refused(what string, conn *tls.Conn, err error) {
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		var n int
 		n, err = conn.Read(make([]byte, 100))
-		if nerr, ok := err.(net.Error); n > 0 || err == nil || ok && nerr.Timeout() {
+		if nerr, ok := errors.AsType[net.Error](err); n > 0 || err == nil || ok && nerr.Timeout() {
 			w.Errorf("%s is served: %d bytes, %v", what, n, err)
 		}
 	}
