@@ -12,6 +12,7 @@ package punch
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"earshot/protocol/wire"
@@ -72,7 +73,8 @@ type (
 		TTL   int
 	}
 	// Heard is an authentic probe, never the same one twice; who reads it
-	// answers a ping by itself.
+	// answers a ping by itself. A pong comes from where its ping was sent to;
+	// from anywhere else it counts as a ping.
 	Heard struct {
 		Type   Type
 		From   netip.AddrPort
@@ -117,9 +119,12 @@ type Machine struct {
 	crowd   crowd
 	tried   bool
 	found   int
-	pause   time.Time // until when the last path found is left to prove itself
-	kept    map[int]bool
-	actions []any
+	// verified counts pings that only ask whether an address is the other
+	// device's.
+	verified int
+	pause    time.Time // until when the last path found is left to prove itself
+	kept     map[int]bool
+	actions  []any
 }
 
 // New begins a search.
@@ -160,7 +165,9 @@ func (m *Machine) act(a any) { m.actions = append(m.actions, a) }
 func (m *Machine) tell(e Told, now time.Time) {
 	m.told, m.remote = true, e.Nat
 	for _, c := range e.Candidates {
-		m.aim(c, now)
+		if t := m.aim(c, now); t != nil {
+			t.named = true
+		}
 	}
 	// The answering device has opened its NAT before it answered, and the
 	// coordinator has seen it at that address, so that it is nobody else's.
@@ -191,8 +198,8 @@ func (m *Machine) aim(c Candidate, now time.Time) *target {
 	return t
 }
 
-// hear takes a probe. Either kind proves the path in both directions: a ping
-// has opened the other side's NAT for whatever comes back.
+// hear takes a probe. Either kind mostly proves the path in both directions: a
+// ping has opened the other side's NAT for whatever comes back.
 func (m *Machine) hear(e Heard, now time.Time) {
 	kind := wire.Candidate_KIND_UNSPECIFIED // peer-reflexive (RFC 8445, 5.1)
 	for _, t := range m.targets {
@@ -204,6 +211,19 @@ func (m *Machine) hear(e Heard, now time.Time) {
 		if t := m.aim(Candidate{kind, e.From}, now); t != nil {
 			t.heard(now)
 		}
+	}
+	if e.Type == Ping && m.cfg.Lower && !m.known(e.From.Addr()) {
+		m.verify(e)
+		return
+	}
+	if e.Type == Ping && e.Socket == 0 && m.hardHere() {
+		// A hard NAT that lets everybody in. What goes back leaves by another
+		// port, so whether it arrives is up to the other side's NAT.
+		if m.cfg.Lower && !m.tried {
+			m.tried = true
+			m.act(Try{e.From})
+		}
+		return
 	}
 	switch {
 	case m.cfg.Lower && m.found < maxFound && !now.Before(m.pause):
@@ -217,6 +237,23 @@ func (m *Machine) hear(e Heard, now time.Time) {
 	if !m.cfg.Lower {
 		// The other one makes its connection now.
 		m.pause = now.Add(foundAgain)
+	}
+}
+
+// known says that an address is one of those that the other device named, which
+// it gave the coordinator to see, or that it has answered from. Any other may be
+// a third party's, in whose name somebody has sent a probe: making a connection
+// there would send it many times as much.
+func (m *Machine) known(addr netip.Addr) bool {
+	return slices.ContainsFunc(m.targets, func(t *target) bool { return t.named && t.at.Addr() == addr.Unmap() })
+}
+
+// verify pings back where a ping came from; a pong is not to be had by whoever
+// doesn't get what is sent there. The main socket does so by itself.
+func (m *Machine) verify(e Heard) {
+	if e.Socket != 0 && m.verified < maxFound {
+		m.verified++
+		m.act(Send{To: e.From, Socket: e.Socket})
 	}
 }
 

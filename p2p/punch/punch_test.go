@@ -122,11 +122,18 @@ func TestHoldBack(t *testing.T) {
 	}
 }
 
+// told is a machine that knows the other device's addresses.
+func told(cfg Config) *Machine {
+	m := New(cfg, begin)
+	m.Step(Told{wire.Nat_NAT_EASY, all()}, begin)
+	return m
+}
+
 func TestRoles(t *testing.T) {
 	strange := netip.MustParseAddrPort("203.0.113.20:50000")
-	low, high := New(Config{Lower: true}, begin), New(Config{}, begin)
+	low, high := told(Config{Lower: true}), told(Config{})
 	for _, kind := range []Type{Ping, Pong} {
-		m := New(Config{Lower: true}, begin)
+		m := told(Config{Lower: true})
 		if actions, _ := m.Step(Heard{Type: kind, From: strange}, begin); len(actions) == 0 || actions[0] != (Found{At: strange}) {
 			t.Errorf("the lower ID does %v after a probe of type %d", actions, kind)
 		}
@@ -150,6 +157,49 @@ func TestRoles(t *testing.T) {
 	for range 3 {
 		if actions, _ = high.Step(Heard{Type: Ping, From: strange, Socket: 7}, begin); len(actions) > 0 {
 			t.Errorf("it is kept again: %v", actions)
+		}
+	}
+}
+
+// A ping in the name of an address that the other device never named is pinged
+// back, and nothing more, until that is answered.
+func TestUnnamed(t *testing.T) {
+	third := netip.MustParseAddrPort("198.51.100.7:53")
+	for _, socket := range []int{0, 7} {
+		m := told(Config{Lower: true})
+		for range 3 * maxFound {
+			actions, _ := m.Step(Heard{Type: Ping, From: third, Socket: socket}, begin)
+			for _, a := range actions {
+				if a != (Send{To: third, Socket: socket}) {
+					t.Errorf("a ping from there is followed by %T%v", a, a)
+				}
+			}
+		}
+		if socket != 0 && m.verified != maxFound {
+			t.Errorf("%d pings went there", m.verified)
+		}
+		actions, _ := m.Step(Heard{Type: Pong, From: third, Socket: socket}, begin)
+		if len(actions) == 0 || actions[0] != (Found{At: third, Socket: socket}) {
+			t.Errorf("a pong from there is followed by %v", actions)
+		}
+	}
+}
+
+// A ping that comes through a hard NAT says nothing about the way back, so that
+// the search for one goes on.
+func TestOneWay(t *testing.T) {
+	for _, lower := range []bool{false, true} {
+		m := told(Config{Lower: lower, Local: wire.Nat_NAT_HARD})
+		var did []any
+		for _, after := range []time.Duration{100, 160, 240} {
+			actions, _ := m.Step(Heard{Type: Ping, From: reflexive}, begin.Add(after*time.Millisecond))
+			did = append(did, actions...)
+		}
+		if tries := slices.Contains(did, any(Try{reflexive})); tries != lower {
+			t.Errorf("it tries to connect at once: %v", tries)
+		}
+		if actions, _ := m.Step(nil, begin.Add(crowdAfter)); !slices.Contains(actions, any(Open{crowdSockets})) {
+			t.Errorf("nothing more is done: %v", actions)
 		}
 	}
 }

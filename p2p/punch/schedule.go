@@ -22,6 +22,7 @@ const holdBack = 600 * time.Millisecond
 type target struct {
 	at    netip.AddrPort
 	kind  wire.Candidate_Kind
+	named bool // by the other device, not learned from a probe
 	since time.Time
 	sent  int
 	last  time.Time

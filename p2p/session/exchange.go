@@ -332,6 +332,7 @@ func (ex *exchange) take(conn net.PacketConn, number int, b []byte, from netip.A
 	if err != nil {
 		return
 	}
+	elsewhere := false
 	ex.mu.Lock()
 	switch p.Type {
 	case punch.Ping:
@@ -343,18 +344,25 @@ func (ex *exchange) take(conn net.PacketConn, number int, b []byte, from netip.A
 		ex.heard[p.Tx] = struct{}{}
 	case punch.Pong:
 		to, ok := ex.pending[p.Tx]
-		if !ok || to != from {
+		if !ok {
 			ex.mu.Unlock()
 			return
 		}
 		delete(ex.pending, p.Tx)
+		elsewhere = to != from
 	}
 	ex.mu.Unlock()
+	kind := p.Type
+	if elsewhere {
+		// A NAT that lets everybody in, and has another port for this device
+		// than for whoever told it of one. It says what a ping from there does.
+		kind = punch.Ping
+	}
 	if p.Type == punch.Ping {
 		pong := ex.x.Append(make([]byte, 0, punch.Size), punch.Probe{Type: punch.Pong, Tx: p.Tx, Seen: from})
 		_, _ = conn.WriteTo(pong, net.UDPAddrFromAddrPort(from)) // the next ping is answered, too
 	}
-	ex.d.box.put(evProbe{ex, punch.Heard{Type: p.Type, From: from, Socket: number}})
+	ex.d.box.put(evProbe{ex, punch.Heard{Type: kind, From: from, Socket: number}})
 }
 
 // datagram takes what came through a lane and is not QUIC.

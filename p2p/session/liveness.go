@@ -12,7 +12,17 @@ import (
 // test has a connection show that it works.
 func (m *machine) test(c *connection, now time.Time) {
 	if c.check.IsZero() {
-		c.checked, c.check = now, now.Add(checkWithin)
+		c.checked, c.check = now, now.Add(max(checkWithin, m.bearOn(c)))
+		c.urged = now
+		m.act(actNudge{c.id})
+	}
+}
+
+// urge has a connection that is tested answer again: a nudge, or its answer, may
+// have been lost.
+func (m *machine) urge(c *connection, now time.Time) {
+	if !now.Before(c.urged.Add(urgeEvery)) {
+		c.urged = now
 		m.act(actNudge{c.id})
 	}
 }
@@ -35,8 +45,10 @@ func (m *machine) suspect(now time.Time) bool {
 }
 
 // bear is how long the peer on the current connection may be silent.
-func (m *machine) bear() time.Duration {
-	return min(patience+4*m.look(m.current.id).rtt, mostPatience)
+func (m *machine) bear() time.Duration { return m.bearOn(m.current) }
+
+func (m *machine) bearOn(c *connection) time.Duration {
+	return min(patience+4*m.look(c.id).rtt, mostPatience)
 }
 
 // nudgeAt says when a peer that goes on being silent is made to answer.
@@ -66,7 +78,7 @@ func (m *machine) listen(now time.Time) {
 		m.act(actNudge{m.current.id}) // who only stores slowly shows it by this
 		return
 	}
-	if !now.Before(m.nudged.Add(half)) {
+	if !now.Before(m.nudged.Add(m.nudgeEvery(now))) {
 		m.nudged = now
 		m.act(actNudge{m.current.id})
 	}
@@ -76,12 +88,22 @@ func (m *machine) listen(now time.Time) {
 	}
 }
 
+// nudgeEvery is how long after a nudge the next one is: of several not all will
+// be lost, nor all answers, before the peer is taken for dead; then it may take
+// its time.
+func (m *machine) nudgeEvery(now time.Time) time.Duration {
+	if m.suspect(now) {
+		return m.bear() / 2
+	}
+	return urgeEvery
+}
+
 // attend says when to look again at a connection that matters.
 func (m *machine) attend(now time.Time) time.Time {
 	at := m.nudgeAt()
 	if !m.asked.IsZero() {
 		half := m.bear() / 2
-		at = m.nudged.Add(half)
+		at = m.nudged.Add(m.nudgeEvery(now))
 		for _, t := range []time.Time{m.asked.Add(half / 2), m.asked.Add(half)} {
 			if t.After(now) && t.Before(at) {
 				at = t
@@ -118,8 +140,14 @@ func (m *machine) tick(now time.Time) {
 		switch {
 		case !c.check.IsZero() && c.heard.After(c.checked):
 			c.check = time.Time{}
+			if m.current != nil && m.current.relayed && !c.relayed { // it was given up too early
+				m.current.drain = now.Add(m.drainTime())
+				m.use(c, now)
+			}
 		case !c.check.IsZero() && !now.Before(c.check):
 			m.drop(c, codeReplaced, now)
+		case !c.check.IsZero():
+			m.urge(c, now)
 		case c != m.current && !c.drain.IsZero() && !now.Before(c.drain) && m.current != nil && m.current.check.IsZero():
 			m.drop(c, codeReplaced, now)
 		case c == m.current && len(m.sent) > 0 && !now.Before(m.pending.Add(stuckAfter)):

@@ -42,7 +42,8 @@ const (
 	stuckAfter = 30 * time.Second
 	// idleAfter is when a connection is closed over which nothing goes.
 	idleAfter = 45 * time.Second
-	// checkWithin is how long a connection has to show that it still works.
+	// checkWithin is how long a connection has at least to show that it still
+	// works.
 	checkWithin = 1500 * time.Millisecond
 	// fresh connections are those that two devices may make at one time.
 	freshFor = 2 * time.Second
@@ -52,6 +53,8 @@ const (
 	drainLong = 10 * time.Second
 	// maxLinks bounds the connections of one device.
 	maxLinks = 4
+	// urgeEvery is between the nudges of a peer that doesn't answer.
+	urgeEvery = 200 * time.Millisecond
 	// tickEvery is how often connections that matter are looked at.
 	tickEvery = 500 * time.Millisecond
 )
@@ -82,7 +85,8 @@ type connection struct {
 	// drain is when a replaced connection is closed; zero for one in use.
 	drain time.Time
 	// check is when it must have been heard since checked; zero for no check.
-	check, checked time.Time
+	// urged is when it was last made to answer for that.
+	check, checked, urged time.Time
 }
 
 // vital is what is measured of a connection.
@@ -360,6 +364,9 @@ func (m *machine) add(c *connection, now time.Time) {
 			m.test(m.current, now)
 		} else {
 			m.use(c, now)
+			if c.relayed {
+				m.test(loser, now) // it may only have lost much
+			}
 		}
 	} else if !m.suspect(now) && now.Sub(loser.ready) < freshFor && loser.dialled == m.lower && c.dialled != m.lower {
 		loser = c
@@ -368,10 +375,15 @@ func (m *machine) add(c *connection, now time.Time) {
 	} else {
 		m.use(c, now)
 	}
-	loser.drain = now.Add(drainFor)
-	if !m.lower {
-		loser.drain = now.Add(drainLong)
+	loser.drain = now.Add(m.drainTime())
+}
+
+// drainTime is how long a connection stays that another one has replaced.
+func (m *machine) drainTime() time.Duration {
+	if m.lower {
+		return drainFor
 	}
+	return drainLong
 }
 
 // close ends a connection.
@@ -459,7 +471,9 @@ func (m *machine) wake(now time.Time) (at time.Time) {
 	}
 	for _, c := range m.links {
 		switch {
-		case !c.check.IsZero() || !c.drain.IsZero():
+		case !c.check.IsZero():
+			earliest(now.Add(urgeEvery))
+		case !c.drain.IsZero():
 			earliest(now.Add(tickEvery))
 		default:
 			// Without traffic nobody looks before the connection is idle.
