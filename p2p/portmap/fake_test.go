@@ -38,6 +38,7 @@ type router struct {
 	net      hostnet.Net
 	at       netip.Addr
 	external netip.Addr
+	told     netip.Addr // that the host takes for its router, instead
 	// What it speaks: UPnP's service, empty for none, and PCP.
 	service string
 	pcp     bool

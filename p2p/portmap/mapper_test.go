@@ -41,6 +41,9 @@ func inBed(t *testing.T, change func(*router), test func(b *bed)) {
 		if change != nil {
 			change(b.router)
 		}
+		if b.router.told.IsValid() {
+			b.gateway = b.router.told
+		}
 		defer b.router.serve()()
 		b.Mapper = New(Config{
 			Net: sim.Host(hostAt), Port: localPort,
@@ -275,10 +278,7 @@ func TestOutside(t *testing.T) {
 // Only a router on a private network is asked.
 func TestGateways(t *testing.T) {
 	for _, at := range []string{"11.0.0.7", "127.0.0.1", "0.0.0.0", "239.255.255.250", "fe80::1", "192.168.1.10", "11.0.0.1"} {
-		inBed(t, speaksPCP, func(b *bed) {
-			b.mu.Lock()
-			b.gateway = netip.MustParseAddr(at)
-			b.mu.Unlock()
+		inBed(t, func(r *router) { r.pcp, r.told = true, netip.MustParseAddr(at) }, func(b *bed) {
 			b.after(time.Hour)
 			b.unmapped(ErrNoGateway)
 			if n := b.router.heard(); n > 0 {
