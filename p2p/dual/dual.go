@@ -5,6 +5,7 @@ package dual
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -37,7 +38,8 @@ type Transport struct {
 	cfg Config
 
 	mu     sync.Mutex
-	now    p2p.Transport // nil between two
+	now    p2p.Transport      // nil between two
+	again  context.CancelFunc // ends what runs now; nil while nothing does
 	status *p2p.Status
 	admit  func(p2p.Person, identity.PublicKey) bool
 }
@@ -51,8 +53,45 @@ var (
 // New starts nothing.
 func New(cfg Config) *Transport { return &Transport{cfg: cfg} }
 
-// Run implements p2p.Transport.
+// Renew has transports made anew, because something has changed that they
+// were made with. Whatever is under way is broken off, as if the connection
+// were lost. It may be called at any time.
+func (t *Transport) Renew() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.again != nil {
+		t.again()
+	}
+}
+
+// Run implements p2p.Transport. What can never work may after Renew, so it waits
+// for that until ctx ends, and returns nil.
 func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
+	for {
+		round, cancel := context.WithCancel(ctx)
+		t.mu.Lock()
+		t.again = cancel
+		t.mu.Unlock()
+		err := t.login(round, on)
+		if err != nil {
+			if !errors.Is(err, p2p.ErrTransport) {
+				// No transport was made that could have said it.
+				on(p2p.Disconnected{Cause: fmt.Errorf("%w: %w", p2p.ErrTransport, err)})
+			}
+			<-round.Done()
+		}
+		cancel()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			on(p2p.Disconnected{Cause: p2p.ErrNotConnected, Retry: time.Now()})
+		}
+	}
+}
+
+// login runs one transport after the other until ctx ends.
+func (t *Transport) login(ctx context.Context, on func(p2p.Event)) error {
 	backoff := firstBackoff
 	for ctx.Err() == nil {
 		if err := t.runSecure(ctx, on); err != nil || ctx.Err() != nil {

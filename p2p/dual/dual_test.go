@@ -200,3 +200,54 @@ func TestNobodyThere(t *testing.T) {
 		await[p2p.Connected](t, events)
 	})
 }
+
+// Whoever has changed something logs in anew, also where nothing worked before.
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{speaks: "secure", changed: make(chan struct{})}
+		broken := errors.New("the address is wrong")
+		var failure error
+		var made int
+		d := dual.New(dual.Config{
+			Secure: func() (p2p.Transport, error) {
+				made++
+				return transport{n: n, protocol: "secure"}, failure
+			},
+			Classic: func() (p2p.Transport, error) { return transport{n: n, protocol: "classic"}, nil },
+			Secured: func() bool { return true },
+		})
+		d.Renew() // before Run there is nothing to renew
+		ctx, cancel := context.WithCancel(t.Context())
+		events, ended := make(chan p2p.Event, 1024), make(chan error, 1)
+		go func() { ended <- d.Run(ctx, func(e p2p.Event) { events <- e }) }()
+		await[p2p.Connected](t, events)
+		d.SetStatus(p2p.Status{Text: "here"})
+
+		d.Renew()
+		if lost := await[p2p.Disconnected](t, events); lost.Retry.IsZero() {
+			t.Errorf("%+v", lost)
+		}
+		await[p2p.Connected](t, events)
+		synctest.Wait()
+		n.mu.Lock()
+		if made != 2 || !slices.Contains(n.log, "secure status here") {
+			t.Errorf("made %d times, %q", made, n.log)
+		}
+		failure = broken
+		n.mu.Unlock()
+
+		d.Renew()
+		await[p2p.Disconnected](t, events) // it is broken off
+		if lost := await[p2p.Disconnected](t, events); !errors.Is(lost.Cause, broken) || !errors.Is(lost.Cause, p2p.ErrTransport) || !lost.Retry.IsZero() {
+			t.Errorf("%+v", lost)
+		}
+		synctest.Wait()
+		failure = nil
+		d.Renew()
+		await[p2p.Connected](t, events)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

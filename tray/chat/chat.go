@@ -316,6 +316,8 @@ const (
 	// EventNotice is a sentence that the person should see once: Notice, about
 	// Peer if that is set.
 	EventNotice EventType = "notice"
+	// EventSettings is a change of settings: Settings names them.
+	EventSettings EventType = "settings"
 	// EventOpen asks the popup process to open the window for Peer; an empty
 	// Peer is the Find popup.
 	EventOpen EventType = "open"
@@ -332,4 +334,6 @@ type Event struct {
 	Message *Message  `json:"message,omitempty"`
 	Peer    string    `json:"peer,omitempty"`
 	Notice  string    `json:"notice,omitempty"`
+	// Settings are the names of those whose values are others now.
+	Settings []string `json:"settings,omitempty"`
 }

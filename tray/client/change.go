@@ -181,7 +181,7 @@ func (e *Engine) seen(peer string, rows []store.Row) (list []*store.Queue) {
 	}
 	for _, sender := range senders {
 		deliveries := e.copies()
-		if e.config.ReadReceipts {
+		if e.config.Settings.Values().ReadReceipts {
 			deliveries = append(deliveries, e.devicesOf(sender)...)
 		}
 		if len(deliveries) == 0 {
@@ -258,6 +258,9 @@ func (e *Engine) Typing(peer string, active bool) {
 		k := key(peer)
 		if e.Status().Own.Presence == chat.Invisible {
 			return // it would show that the person is there
+		}
+		if active && !e.config.Settings.Values().Typing {
+			return
 		}
 		for _, device := range trusted(e.known[k]) {
 			if device == (identity.PublicKey{}) || k == "" {

@@ -14,6 +14,7 @@ import (
 	"earshot/tray/chat"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
+	"earshot/tray/settings"
 	"earshot/tray/store"
 )
 
@@ -60,8 +61,9 @@ type Config struct {
 	// Device is this device's own key; zero if there is only the classic
 	// protocol.
 	Device identity.PublicKey
-	// ReadReceipts lets others know what the person has seen.
-	ReadReceipts bool
+	// Settings are the person's; nil are the defaults, which can be changed
+	// until the end.
+	Settings *settings.Live
 	// Status is what the person says of itself until it says something else,
 	// which the store remembers.
 	Status chat.OwnStatus
@@ -103,6 +105,7 @@ type Engine struct {
 	ended   bool
 
 	// Owned by Run's goroutine.
+	server    string                                  // the coordinator, as a person reads it
 	lanes     map[string]map[identity.PublicKey]*lane // by person
 	texts     map[int64][]*outItem                    // on their way, by message
 	waiters   map[int64][]chan chat.Message
@@ -177,7 +180,13 @@ func New(ctx context.Context, config Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	e.self = key(config.Name)
+	if config.Settings == nil {
+		var err error
+		if e.config.Settings, err = settings.Open(none{}, settings.Policy{}, nil); err != nil {
+			return nil, err
+		}
+	}
+	e.self, e.server = key(config.Name), config.Server
 	e.status = chat.Status{
 		Connection: chat.Connecting, Name: config.Name, Server: config.Server,
 		Language: e.p.Tag().String(), Version: config.Version, Own: normalOwn(config.Status),

@@ -305,7 +305,7 @@ func TestSecureTextsHaveALimit(t *testing.T) {
 func TestReadReceiptsCanBeOff(t *testing.T) {
 	inWorld(t, 7, func(t *testing.T, w *world) {
 		ann, bo := w.home("Ann", ""), w.home("Bo", "")
-		bo.change = func(c *client.Config) { c.ReadReceipts = false }
+		bo.change = func(c *client.Config) { c.Settings = choose(t, "read_receipts", false) }
 		ann.start()
 		bo.start()
 		w.until("Bo is there", func() bool { return ann.sees("Bo").Online })

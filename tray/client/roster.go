@@ -157,7 +157,7 @@ func (e *Engine) connected(c p2p.Connected) input {
 				e.met(m)
 			}
 			if c.FirstUse != (identity.ID{}) {
-				e.notice("", e.p.T("EngineFirstUse", "Server", cmp.Or(c.Server, e.config.Server)))
+				e.notice("", e.p.T("EngineFirstUse", "Server", cmp.Or(c.Server, e.server)))
 			}
 			// Everything is tried again, and what can't go is told of.
 			for _, lanes := range e.lanes {
@@ -232,7 +232,7 @@ func (e *Engine) disconnected(d p2p.Disconnected) {
 
 // problem is why the client isn't online, in the person's language.
 func (e *Engine) problem(d p2p.Disconnected) string {
-	server := e.config.Server
+	server := e.server
 	switch {
 	case d.Cause == nil:
 		return e.p.T("EngineOffline", "Server", server)

@@ -26,7 +26,7 @@ type secureRig struct {
 func newSecureRig(t *testing.T) *secureRig {
 	r := &secureRig{me: identity.NewKey(), phone: identity.NewKey(), bo: identity.NewKey(), cho: identity.NewKey()}
 	r.rig = newRig(t, filepath.Join(t.TempDir(), "h.db"), func(c *client.Config) {
-		c.Device, c.ReadReceipts = r.me.Public(), true
+		c.Device = r.me.Public()
 	})
 	r.net.events <- p2p.Connected{
 		Server: "coordinator", Secure: true,

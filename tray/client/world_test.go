@@ -144,7 +144,7 @@ func (h *home) start() {
 	n := &node{home: h, events: make(chan p2p.Event, 10_000), links: make(map[identity.PublicKey]*link), done: make(chan struct{})}
 	config := client.Config{
 		Transport: n, Store: h.store, Printer: i18n.New("en"), Name: h.name, Server: "coordinator", Version: "test",
-		Device: h.key.Public(), ReadReceipts: true,
+		Device: h.key.Public(),
 	}
 	if h.change != nil {
 		h.change(&config)

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"earshot/tray/i18n"
-	"earshot/tray/profile"
+	"earshot/tray/settings"
 
 	"golang.org/x/text/language"
 )
@@ -89,8 +89,8 @@ func (o *options) validate(limit, reply string, p *i18n.Printer) error {
 		}
 		o.limit = n
 	}
-	if o.encoding != "" && !slices.Contains(profile.Encodings, o.encoding) {
-		return usageError(p.T("CliEncodings", "Known", strings.Join(profile.Encodings, ", ")))
+	if o.encoding != "" && !slices.Contains(settings.Encodings(), o.encoding) {
+		return usageError(p.T("CliEncodings", "Known", strings.Join(settings.Encodings(), ", ")))
 	}
 	if o.language != "" && o.language != "auto" {
 		if _, err := language.Parse(o.language); err != nil {

@@ -16,6 +16,7 @@ import (
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
 	"earshot/tray/profile"
+	"earshot/tray/settings"
 )
 
 // version is set by the linker.
@@ -51,7 +52,8 @@ type command struct {
 	opts    options
 	p       *i18n.Printer
 	profile profile.Profile
-	saved   profile.Settings
+	saved   settings.Chosen // what the profile holds
+	live    *settings.Live  // with the policy, for those commands that set or run
 	client  *localapi.Client
 }
 
@@ -67,12 +69,13 @@ type verb struct {
 	min, max int // words; max below 0 is any number
 	flags    string
 	bare     bool // needs no profile
+	sets     bool // has to do with what is set, and so with the policy
 	prints   bool // is for a terminal, to whose end and Ctrl+C it belongs
 }
 
 func verbs() map[string]verb {
 	return map[string]verb{
-		"run":     {run: (*command).start, flags: "headless join"},
+		"run":     {run: (*command).start, flags: "headless join", sets: true},
 		"roster":  {run: (*command).roster, flags: "json", prints: true},
 		"send":    {run: (*command).send, min: 1, max: -1, flags: "everyone department reply urgent", prints: true},
 		"watch":   {run: (*command).watch, flags: "json", prints: true},
@@ -90,7 +93,8 @@ func verbs() map[string]verb {
 		"devices":    {run: (*command).devices, max: 2, flags: "json", prints: true},
 
 		"quit":      {run: (*command).quit, prints: true},
-		"autostart": {run: (*command).autostart, min: 1, max: 1, prints: true},
+		"settings":  {run: (*command).settings, max: 3, flags: "json", prints: true, sets: true},
+		"autostart": {run: (*command).autostart, min: 1, max: 1, prints: true, sets: true},
 		"popup":     {run: (*command).popup, max: 1}, // started by the engine
 		"version":   {run: (*command).version, bare: true, prints: true},
 		"help":      {run: (*command).help, max: -1, bare: true, prints: true},
@@ -152,8 +156,13 @@ func (c *command) dispatch(args []string) error {
 	if c.saved, err = c.profile.Load(); err != nil {
 		return err
 	}
-	if c.opts.language == "" && c.saved.Language != "" {
-		c.p = i18n.New(c.saved.Language)
+	if tag, ok := c.saved["language"].(string); ok && c.opts.language == "" {
+		c.p = i18n.New(tag)
+	}
+	if v.sets {
+		if err := c.openSettings(); err != nil {
+			return err
+		}
 	}
 	c.client = localapi.Dial(c.profile.Socket())
 	defer c.client.Close()
@@ -162,12 +171,10 @@ func (c *command) dispatch(args []string) error {
 
 // explain turns an error into a sentence in the person's language.
 func (c *command) explain(err error) string {
-	wrong, isSettings := errors.AsType[*profile.SettingsError](err)
+	if sentence, ok := settings.Explain(err, c.p); ok {
+		return clean(sentence)
+	}
 	switch {
-	case isSettings && wrong.Key != "":
-		return c.p.T("CliUnknownSetting", "File", wrong.File, "Line", wrong.Line, "Key", wrong.Key)
-	case isSettings:
-		return c.p.T("CliWrongSetting", "File", wrong.File, "Line", wrong.Line, "Reason", wrong.Reason)
 	case errors.Is(err, profile.ErrDeviceKey):
 		return c.p.T("CliDeviceKey", "Reason", clean(strings.TrimPrefix(err.Error(), profile.ErrDeviceKey.Error()+": ")))
 	case errors.Is(err, localapi.ErrNotRunning):

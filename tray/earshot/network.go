@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net"
@@ -16,18 +17,50 @@ import (
 	"earshot/p2p/secure"
 	"earshot/protocol/hostnet"
 	"earshot/protocol/identity"
-	"earshot/tray/profile"
 
 	wire "earshot/protocol/classic"
 )
 
 // network returns the way to the coordinator: by the secure protocol where the
 // coordinator speaks it, and by the classic one where it never did.
-func (c *command) network(s profile.Settings, key identity.Key, log *slog.Logger) (p2p.Transport, error) {
+//
+// What is made is of the settings as they are then; the name is never empty.
+func (c *command) network(key identity.Key, log *slog.Logger) (*dual.Transport, error) {
+	if _, err := c.login(key, log); err != nil {
+		return nil, err // nobody can repair that but who starts it
+	}
+	var now *login // that of the transport made last
+	return dual.New(dual.Config{
+		Secure: func() (p2p.Transport, error) {
+			l, err := c.login(key, log)
+			if err != nil {
+				return nil, err
+			}
+			now = l
+			return secure.New(l.secure)
+		},
+		Classic: func() (p2p.Transport, error) { return classic.New(now.classic) },
+		Secured: func() bool {
+			_, met := now.secure.Pins.Load()
+			return met || now.isLink
+		},
+	}), nil
+}
+
+// login is what one login at a coordinator needs.
+type login struct {
+	secure  secure.Config
+	classic classic.Config
+	isLink  bool
+}
+
+func (c *command) login(key identity.Key, log *slog.Logger) (*login, error) {
+	s := c.live.Values()
 	link, isLink, err := c.coordinator(s.Server)
 	if err != nil {
 		return nil, err
 	}
+	name := cmp.Or(s.Name, accountName())
 	address := net.JoinHostPort(link.Host, strconv.Itoa(int(link.Port)))
 	pins, err := c.profile.Pins(address)
 	if err != nil {
@@ -35,9 +68,9 @@ func (c *command) network(s profile.Settings, key identity.Key, log *slog.Logger
 	}
 	config := secure.Config{
 		Net: hostnet.OS, Host: link.Host, Port: link.Port, Fingerprint: link.Fingerprint, Pins: pins,
-		Key: key, Name: s.Name, Label: deviceLabel(), Program: "earshot " + version, Invite: link.Invite, Log: log,
+		Key: key, Name: name, Label: deviceLabel(), Program: "earshot " + version, Invite: link.Invite, Log: log,
 	}
-	if s.MapsPort() {
+	if s.PortMapping {
 		config.MapPort = func(p portmap.Config) secure.Mapper { return portmap.New(p) }
 	}
 	if c.opts.join != "" {
@@ -48,16 +81,10 @@ func (c *command) network(s profile.Settings, key identity.Key, log *slog.Logger
 		config.Join = &code
 	}
 	encoding, _ := wire.ParseEncoding(s.Encoding) // auto is the zero value
-	return dual.New(dual.Config{
-		Secure: func() (p2p.Transport, error) { return secure.New(config) },
-		Classic: func() (p2p.Transport, error) {
-			return classic.New(classic.Config{Net: hostnet.OS, Server: address, Name: s.Name, Encoding: encoding, Log: log})
-		},
-		Secured: func() bool {
-			_, met := pins.Load()
-			return met || isLink
-		},
-	}), nil
+	return &login{
+		secure: config, isLink: isLink,
+		classic: classic.Config{Net: hostnet.OS, Server: address, Name: name, Encoding: encoding, Log: log},
+	}, nil
 }
 
 // coordinator reads the address of a coordinator: HOST, HOST:PORT or a link.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +13,9 @@ import (
 	"time"
 
 	"earshot/tray/client"
-	"earshot/tray/idle"
 	"earshot/tray/localapi"
 	"earshot/tray/profile"
+	"earshot/tray/settings"
 	"earshot/tray/store"
 
 	wire "earshot/protocol/classic"
@@ -39,8 +40,7 @@ func (c *command) start() (err error) {
 			return err
 		}
 	}
-	settings, err := c.settle()
-	if err != nil {
+	if err := c.settle(); err != nil {
 		return err
 	}
 	log, err := openLog(c.profile.Log())
@@ -49,7 +49,7 @@ func (c *command) start() (err error) {
 	}
 	defer log.Close()
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	return c.serve(settings, logger)
+	return c.serve(logger)
 }
 
 // second is a start beside a running client: it shows the Find window of that
@@ -77,37 +77,38 @@ func (c *command) second() error {
 	}
 }
 
-// settle merges the flags into the settings, remembers them, and fills in what
-// nobody chose.
-func (c *command) settle() (profile.Settings, error) {
-	s := c.saved
-	for _, o := range []struct{ given, to *string }{
-		{&c.opts.server, &s.Server}, {&c.opts.name, &s.Name},
-		{&c.opts.language, &s.Language}, {&c.opts.encoding, &s.Encoding},
-	} {
-		if *o.given != "" {
-			*o.to = *o.given
+// settle makes what the flags say the person's choice, once it is clear that
+// the client can start with it.
+func (c *command) settle() error {
+	given := []struct{ name, value string }{
+		{"server", c.opts.server}, {"name", c.opts.name}, {"language", c.opts.language}, {"encoding", c.opts.encoding},
+	}
+	if c.live.Values().Server == "" && c.opts.server == "" {
+		return errors.New(c.p.T("CliNoServer"))
+	}
+	if c.opts.server != "" {
+		if _, _, err := c.coordinator(c.opts.server); err != nil {
+			return err
 		}
 	}
-	remember := s
-	if s.Server == "" {
-		return s, errors.New(c.p.T("CliNoServer"))
-	}
-	if s.Name == "" {
-		s.Name = accountName()
-	}
-	if _, ok := wire.ParseEncoding(s.Encoding); !ok && s.Encoding != "" && s.Encoding != "auto" {
-		return s, errors.New(c.p.T("CliEncodings", "Known", strings.Join(profile.Encodings, ", ")))
-	}
-	if err := c.checkName(s.Name); err != nil {
-		return s, err
-	}
-	if remember != c.saved {
-		if err := c.profile.Save(remember); err != nil {
-			return s, err
+	if c.opts.name != "" {
+		if err := c.checkName(c.opts.name); err != nil {
+			return err
 		}
 	}
-	return s, nil
+	items := c.live.List(c.p)
+	for _, g := range given {
+		if g.value == "" {
+			continue
+		}
+		if item, err := settings.Pick(items, g.name); err == nil && item.Text == g.value {
+			continue // be it locked
+		}
+		if err := c.live.Set(c.ctx, g.name, g.value); err != nil {
+			return err
+		}
+	}
+	return c.live.Enforce()
 }
 
 func (c *command) checkName(name string) error {
@@ -145,7 +146,9 @@ func accountName() string {
 
 // serve runs the engine, its API and, with a desktop, the tray, and ends them
 // in order: the engine logs out and tells its subscribers, then the rest stops.
-func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
+func (c *command) serve(log *slog.Logger) (err error) {
+	s := c.live.Values()
+	name, server := cmp.Or(s.Name, accountName()), c.serverName(s.Server)
 	messages, err := store.Open(c.ctx, c.profile.History())
 	if errors.Is(err, store.ErrNewer) {
 		return errors.New(c.p.T("CliHistoryNewer"))
@@ -159,13 +162,13 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 		return err
 	}
 	log.Info("this device's key is ready", "id", key.Public().ID(), "kept", where)
-	network, err := c.network(s, key, log)
+	network, err := c.network(key, log)
 	if err != nil {
 		return err
 	}
 	engine, err := client.New(c.ctx, client.Config{
-		Transport: network, Store: messages, Printer: c.p, Name: s.Name, Server: c.serverName(s.Server), Version: version,
-		Device: key.Public(), ReadReceipts: s.SendsReceipts(),
+		Transport: network, Store: messages, Printer: c.p, Name: name, Server: server, Version: version,
+		Device: key.Public(), Settings: c.live,
 		StartPopup: c.startPopup, Log: log,
 	})
 	if err != nil {
@@ -186,12 +189,10 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 			engine.Quit() // a client that can't be spoken to is of no use
 		}
 	})
-	if after := s.AwayTime(); after > 0 && !c.opts.headless {
-		running.Go(func() {
-			if err := idle.Watch(desktop, after, engine.AutoAway); err != nil {
-				log.Info("nobody tells when the person is away", "error", err)
-			}
-		})
+	awayChanged := make(chan struct{}, 1)
+	defer c.live.OnChange(func(names []string) { c.adapt(names, engine, network, awayChanged) })()
+	if !c.opts.headless {
+		running.Go(func() { c.watchAway(desktop, awayChanged, engine.AutoAway, log) })
 	}
 	running.Go(func() {
 		engine.Run(c.ctx)
@@ -199,7 +200,7 @@ func (c *command) serve(s profile.Settings, log *slog.Logger) (err error) {
 		endDesktop()
 	})
 	if c.opts.headless {
-		fmt.Fprintln(c.out, c.p.T("CliRunning", "Name", s.Name, "Server", c.serverName(s.Server)))
+		fmt.Fprintln(c.out, c.p.T("CliRunning", "Name", name, "Server", server))
 	} else if trayErr := c.tray(desktop, engine, log); trayErr != nil {
 		engine.Quit()
 		err = trayErr

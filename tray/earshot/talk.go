@@ -152,23 +152,28 @@ func (c *command) quit() error {
 	}
 }
 
-func (c *command) autostart() error {
+// loginEntry is what starts this profile's client at login.
+func (c *command) loginEntry() (autostart.Entry, error) {
 	program, err := autostart.Program()
 	if err != nil {
-		return err
+		return autostart.Entry{}, err
 	}
 	entry := autostart.Entry{Program: program, Args: []string{"run"}, ID: "earshot"}
 	if c.opts.profile != "" {
 		entry.Args = append(entry.Args, "--profile", c.profile.Dir())
 		entry.ID = "earshot-" + c.profile.ID()
 	}
-	switch c.opts.words[0] {
-	case "on":
-		if err := entry.On(); err != nil {
-			return err
-		}
-	case "off":
-		if err := entry.Off(); err != nil {
+	return entry, nil
+}
+
+func (c *command) autostart() error {
+	entry, err := c.loginEntry()
+	if err != nil {
+		return err
+	}
+	switch word := c.opts.words[0]; word {
+	case "on", "off":
+		if err := c.live.Set(c.ctx, "start_at_login", word); err != nil {
 			return err
 		}
 	case "status":

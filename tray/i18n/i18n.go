@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"path"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"github.com/pelletier/go-toml/v2"
@@ -26,7 +27,10 @@ var locales embed.FS
 
 // Printer turns message IDs into text of one language. It may be used from any
 // goroutine.
-type Printer struct {
+type Printer struct{ in atomic.Pointer[speech] }
+
+// speech is one language.
+type speech struct {
 	localizer *i18n.Localizer
 	tag       language.Tag
 }
@@ -36,13 +40,21 @@ type Printer struct {
 // Windows, the user's interface language) decides. A language without a
 // catalogue gives English.
 func New(setting string) *Printer {
+	p := new(Printer)
+	p.Switch(setting)
+	return p
+}
+
+// Switch changes the language of all that is said from now on, as New chooses
+// it.
+func (p *Printer) Switch(setting string) {
 	bundle := catalogues()
 	wanted := []string{setting}
 	if setting == "" || setting == "auto" {
 		wanted = systemLanguages()
 	}
 	tag := match(bundle.LanguageTags(), wanted)
-	return &Printer{localizer: i18n.NewLocalizer(bundle, tag.String()), tag: tag}
+	p.in.Store(&speech{localizer: i18n.NewLocalizer(bundle, tag.String()), tag: tag})
 }
 
 // catalogues parses every catalogue, once for the process: a bundle is only
@@ -74,7 +86,7 @@ func load() *i18n.Bundle {
 }
 
 // Tag is the language of the texts.
-func (p *Printer) Tag() language.Tag { return p.tag }
+func (p *Printer) Tag() language.Tag { return p.in.Load().tag }
 
 // T returns the text of a message. The arguments are names and values by turns
 // and fill the template's {{.Name}}; an integer named Count chooses the plural.
@@ -92,7 +104,7 @@ func (p *Printer) T(id string, args ...any) string {
 		}
 		config.TemplateData = data
 	}
-	text, err := p.localizer.Localize(config)
+	text, err := p.in.Load().localizer.Localize(config)
 	if err != nil && text == "" {
 		return id
 	}

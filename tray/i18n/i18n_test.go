@@ -187,6 +187,15 @@ func TestSettingChoosesLanguage(t *testing.T) {
 	}
 }
 
+func TestSwitch(t *testing.T) {
+	p := New("en")
+	english := p.T("MenuQuit")
+	p.Switch("zh-CN")
+	if p.Tag().String() != "zh-Hans" || p.T("MenuQuit") == english {
+		t.Errorf("it still says %q in %s", p.T("MenuQuit"), p.Tag())
+	}
+}
+
 func BenchmarkNew(b *testing.B) {
 	b.Run("cached", func(b *testing.B) {
 		b.ReportAllocs()

@@ -20,6 +20,9 @@
 //	GET  /v1/devices                         [chat.Device, …], one's own
 //	POST /v1/devices/join   {}               chat.JoinOffer
 //	POST /v1/devices/remove {"id"}           takes a device off the account
+//	GET  /v1/settings                        [settings.Item, …]
+//	POST /v1/settings/set   {"name","value"} changes one; people.Ann.login is one too
+//	POST /v1/settings/reset {"name"}         takes a choice back; all without a name
 //	POST /v1/retry     {"id"}                sends a failed message again
 //	POST /v1/read      {"peer"}              marks a conversation as read
 //	POST /v1/diagnose  {"names"}             chat.Diagnosis; it takes seconds
@@ -30,13 +33,14 @@
 // An event's SSE name is its type and its data is one line. The stream begins
 // with a snapshot; an event named "end" is the last one of a client that ended
 // in order. Errors are {"error": a sentence for the person, "code": …} with
-// status 400 (bad_request), 404 (unknown_person), 503 (ended) or 500 (failed).
+// status 400 (bad_request), 404 (unknown_person), 403 (locked), 503 (ended) or 500 (failed).
 package localapi
 
 import (
 	"context"
 
 	"earshot/tray/chat"
+	"earshot/tray/settings"
 )
 
 // Role is what a subscriber is to the engine.
@@ -92,6 +96,16 @@ type Engine interface {
 	// names is empty, those who are online, twenty at most. It may take a
 	// minute.
 	Diagnose(ctx context.Context, names []string) (chat.Diagnosis, error)
+	// Settings returns everything that can be set, in the person's language.
+	Settings(ctx context.Context) ([]settings.Item, error)
+	// SetSetting changes a setting, or one thing about one person, such as
+	// people.Ann.login. The value may be as a person writes it. It takes effect
+	// at once and is remembered. The error of one that an administrator has
+	// locked has the code CodeLocked.
+	SetSetting(ctx context.Context, name string, value any) error
+	// ResetSetting takes what the person has chosen back; without a name, everything
+	// but the name and the coordinator.
+	ResetSetting(ctx context.Context, name string) error
 	// Retry sends a Failed message again.
 	Retry(ctx context.Context, id int64) error
 	// MarkRead says that the person has seen all messages from peer.

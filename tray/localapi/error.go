@@ -6,6 +6,7 @@ import "earshot/protocol/hostnet/localhttp"
 const (
 	CodeBadRequest    = localhttp.CodeBadRequest
 	CodeUnknownPerson = "unknown_person"
+	CodeLocked        = "locked"
 	CodeEnded         = "ended"
 	CodeFailed        = localhttp.CodeFailed
 )

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"earshot/tray/chat"
+	"earshot/tray/settings"
 )
 
 // echo is an engine that notes what it was asked for.
@@ -56,8 +57,15 @@ func (e *echo) RemoveDevice(_ context.Context, id string) error { return e.note(
 func (e *echo) Retry(_ context.Context, id int64) error         { return e.note(id) }
 func (e *echo) MarkRead(_ context.Context, peer string) error   { return e.note(peer) }
 func (e *echo) Compose(_ context.Context, peer string) error    { return e.note(peer) }
-func (e *echo) Quit()                                           { _ = e.note("quit") }
-func (e *echo) Subscribe(role Role) Subscription                { _ = e.note(role); return ended{} }
+func (e *echo) Settings(context.Context) ([]settings.Item, error) {
+	return nil, e.note("settings")
+}
+func (e *echo) SetSetting(_ context.Context, name string, value any) error {
+	return e.note(name, value)
+}
+func (e *echo) ResetSetting(_ context.Context, name string) error { return e.note(name) }
+func (e *echo) Quit()                                             { _ = e.note("quit") }
+func (e *echo) Subscribe(role Role) Subscription                  { _ = e.note(role); return ended{} }
 
 // ended is the subscription of an engine that has ended.
 type ended struct{}
@@ -71,6 +79,7 @@ var doors = []string{
 	"POST /v1/delete", "POST /v1/acknowledge", "POST /v1/typing", "POST /v1/presence", "GET /v1/safety", "POST /v1/trust",
 	"GET /v1/devices", "POST /v1/devices/join", "POST /v1/devices/remove", "POST /v1/retry", "POST /v1/read",
 	"POST /v1/compose", "POST /v1/quit", "GET /v1/events", "POST /v1/diagnose",
+	"GET /v1/settings", "POST /v1/settings/set", "POST /v1/settings/reset",
 }
 
 // ask has a request answered.
@@ -100,6 +109,8 @@ func FuzzRequests(f *testing.F) {
 		"POST /v1/presence":       {in: chat.OwnStatus{Presence: chat.Busy, Text: "会议"}},
 		"POST /v1/trust":          {in: trustRequest{"Bo", chat.TrustVerify}},
 		"POST /v1/devices/remove": {in: deviceRequest{"2MFB"}},
+		"POST /v1/settings/set":   {in: setRequest{"people.Ann.login", "once"}},
+		"POST /v1/settings/reset": {in: nameRequest{"sounds"}},
 		"GET /v1/events":          {query: url.Values{"role": {string(Popup)}}},
 	}
 	for i, door := range doors {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"earshot/tray/chat"
+	"earshot/tray/localapi"
+	"earshot/tray/settings"
 )
 
 var (
@@ -61,6 +63,21 @@ func (e *engine) RemoveDevice(_ context.Context, id string) error {
 	return nil
 }
 
+var items = []settings.Item{{Name: "sounds", Kind: settings.Switch, Group: settings.GroupNotifications, Value: true, Text: "on", Label: "声音"}}
+
+func (e *engine) Settings(context.Context) ([]settings.Item, error) { return items, nil }
+func (e *engine) SetSetting(_ context.Context, name string, value any) error {
+	if name == "locked" {
+		return &localapi.Error{Code: localapi.CodeLocked, Text: "Your administrator has set this."}
+	}
+	e.note("set %q %v", name, value)
+	return nil
+}
+func (e *engine) ResetSetting(_ context.Context, name string) error {
+	e.note("reset %q", name)
+	return nil
+}
+
 func TestSecureCallsPassThrough(t *testing.T) {
 	e, c, _ := serve(t)
 	ctx := t.Context()
@@ -79,11 +96,18 @@ func TestSecureCallsPassThrough(t *testing.T) {
 	if got, err := c.Diagnose(ctx, []string{"Ann 安", "Bo"}); err != nil || !reflect.DeepEqual(got, diagnosis) {
 		t.Errorf("diagnosis %+v, %v", got, err)
 	}
+	if got, err := c.Settings(ctx); err != nil || !reflect.DeepEqual(got, items) {
+		t.Errorf("settings %+v, %v", got, err)
+	}
+	if locked, ok := errors.AsType[*localapi.Error](c.SetSetting(ctx, "locked", true)); !ok || locked.Code != localapi.CodeLocked {
+		t.Errorf("a locked setting gives %v", locked)
+	}
 	c.Typing("Bo", true)
 	err := errors.Join(
 		c.Edit(ctx, 5, "new 新"), c.Delete(ctx, 6), c.Acknowledge(ctx, 7),
 		c.SetStatus(ctx, chat.OwnStatus{Presence: chat.Busy, Text: "会议", Display: "Me", Department: "Lab"}),
 		c.Trust(ctx, "Bo", chat.TrustVerify), c.RemoveDevice(ctx, "2MFB"),
+		c.SetSetting(ctx, "people.Ann 安.login", "once"), c.ResetSetting(ctx, "sounds"),
 	)
 	if err != nil {
 		t.Error(err)
@@ -91,6 +115,7 @@ func TestSecureCallsPassThrough(t *testing.T) {
 	want := []string{
 		"recipients 4", `safety "a&b 安"`, `diagnose ["Ann 安" "Bo"]`, `typing "Bo" true`, `edit 5 "new 新"`, "delete 6", "acknowledge 7",
 		"status {Presence:busy Text:会议 Display:Me Department:Lab}", `trust "Bo" verify`, "remove 2MFB",
+		`set "people.Ann 安.login" once`, `reset "sounds"`,
 	}
 	if !reflect.DeepEqual(e.calls, want) {
 		t.Errorf("calls %q, not %q", e.calls, want)

@@ -33,7 +33,7 @@ func Serve(ctx context.Context, listener net.Listener, engine Engine) error {
 func handler(engine Engine) http.Handler {
 	s := &localhttp.Service{
 		Mux: http.NewServeMux(), MaxBody: maxBody,
-		Statuses: map[string]int{CodeUnknownPerson: http.StatusNotFound, CodeEnded: http.StatusServiceUnavailable},
+		Statuses: map[string]int{CodeUnknownPerson: http.StatusNotFound, CodeEnded: http.StatusServiceUnavailable, CodeLocked: http.StatusForbidden},
 		Unclear:  func(cause error) string { return "The request is not understood: " + cause.Error() + "." },
 	}
 	s.Get("/v1/status", func(*http.Request) (any, error) { return engine.Status(), nil })
@@ -60,6 +60,7 @@ func handler(engine Engine) http.Handler {
 		return struct{}{}, engine.Compose(r.Context(), in.Peer)
 	})
 	handleSecure(s, engine)
+	handleSettings(s, engine)
 	localhttp.Post(s, "/v1/quit", func(*http.Request, *struct{}) (any, error) {
 		engine.Quit()
 		return struct{}{}, nil

@@ -94,45 +94,6 @@ func FuzzCoordinators(f *testing.F) {
 	})
 }
 
-// FuzzSettings reads whatever may stand in settings.toml: it is refused by file
-// and line, or is the same when it is saved.
-func FuzzSettings(f *testing.F) {
-	p := fresh(f)
-	seed := Settings{
-		Server: "127.0.0.1:13277", Name: "张三 \"quoted\"", Language: "zh-Hans", Encoding: "utf-8",
-		ReadReceipts: "off", AwayAfter: -1, Keyring: "off", PortMapping: "off",
-	}
-	if err := p.Save(seed); err != nil {
-		f.Fatal(err)
-	}
-	if got, err := p.Load(); err != nil || got != seed {
-		f.Fatalf("the seed reads as %+v, %v", got, err)
-	}
-	f.Add(contentOf(f, p.Settings()))
-	f.Add([]byte("servr = 'b'\n"))
-	f.Add([]byte("encoding = 7\n"))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		put(t, p.Settings(), content)
-		s, err := p.Load()
-		if err != nil {
-			if wrong, ok := errors.AsType[*SettingsError](err); ok && (wrong.Line < 1 || wrong.File != p.Settings()) {
-				t.Fatalf("%+v", wrong)
-			}
-			if !strings.Contains(err.Error(), p.Settings()) {
-				t.Fatal(err)
-			}
-			return
-		}
-		_, _ = s.AwayTime(), s.SendsReceipts() // must not panic
-		if err := p.Save(s); err != nil {
-			t.Fatal(err)
-		}
-		if again, err := p.Load(); err != nil || again != s {
-			t.Fatalf("%+v is saved as %q, and reads as %+v, %v", s, contentOf(t, p.Settings()), again, err)
-		}
-	})
-}
-
 // drawer is a keyring with at most one secret.
 type drawer struct{ secret *string }
 

@@ -57,23 +57,23 @@ func (l *Live) List(p *i18n.Printer) []Item {
 	return items
 }
 
-// Get returns one setting, or what holds for one person in one thing.
-func (l *Live) Get(name string, p *i18n.Printer) (Item, error) {
+// Pick returns one setting of a list, or what holds for one person in one
+// thing. An error is a *Problem.
+func Pick(items []Item, name string) (Item, error) {
 	key := name
 	person, aspect, isPerson := personal(name)
 	if isPerson {
 		key = "people"
 	}
-	items := l.List(p)
 	i := slices.IndexFunc(items, func(item Item) bool { return item.Name == key })
 	if i < 0 {
 		return Item{}, problem("SettingsUnknown", "Name", name)
 	}
-	if !isPerson {
-		return items[i], nil
-	}
 	item := items[i]
-	of := l.Values().People.Of(person)
+	if !isPerson {
+		return item, nil
+	}
+	of := item.People().Of(person)
 	o := of.aspect(aspect)
 	if o == nil {
 		return Item{}, problem("SettingsNoSuchAspect", "Aspect", aspect)
@@ -85,6 +85,21 @@ func (l *Live) Get(name string, p *i18n.Printer) (Item, error) {
 	item.Name, item.Kind, item.Value, item.Text, item.Shown, item.Default = name, Choice, text, text, text, "default"
 	item.Chosen = *o != AsUsual
 	return item, nil
+}
+
+// People are the value of a setting of the kind Folk, also of an item that came
+// as JSON.
+func (i *Item) People() People {
+	folk, _ := Find("people")
+	if in, ok := i.Value.(map[string]any); ok {
+		value, wrong := folk.Check(in, time.Time{})
+		if wrong != nil {
+			return nil
+		}
+		return value.(People)
+	}
+	people, _ := i.Value.(People)
+	return people
 }
 
 func (l *Live) item(s *Setting, chosen Chosen, values *Values, p *i18n.Printer) Item {

@@ -110,7 +110,7 @@ func (l *Live) Set(ctx context.Context, name string, value any) error {
 	return l.change(ctx, name, func(chosen Chosen) (any, *Problem) {
 		if person, aspect, ok := personal(name); ok {
 			people, _ := chosen["people"].(People)
-			return people.with2(person, aspect, value)
+			return people.changed(person, aspect, value)
 		}
 		s, _ := Find(name)
 		return s.Check(value, l.now())
@@ -129,7 +129,7 @@ func (l *Live) Reset(ctx context.Context, name string) error {
 	return l.change(ctx, name, func(chosen Chosen) (any, *Problem) {
 		if person, aspect, ok := personal(name); ok {
 			people, _ := chosen["people"].(People)
-			return people.with2(person, aspect, string(AsUsual))
+			return people.changed(person, aspect, string(AsUsual))
 		}
 		if s, _ := Find(name); s.Outside {
 			return s.Default, nil
@@ -138,8 +138,8 @@ func (l *Live) Reset(ctx context.Context, name string) error {
 	})
 }
 
-// with2 is with as a value of any type.
-func (p People) with2(person, aspect string, value any) (any, *Problem) {
+// changed is with as a value of any type.
+func (p People) changed(person, aspect string, value any) (any, *Problem) {
 	changed, wrong := p.with(person, aspect, value)
 	if wrong != nil {
 		return nil, wrong

@@ -255,7 +255,7 @@ func TestSetAndReset(t *testing.T) {
 	if got := l.Values().People.Of("ann li"); got.Login != settings.Once {
 		t.Errorf("%+v", got)
 	}
-	if item, err := l.Get("people.Ann Li.login", english); err != nil || item.Text != "once" {
+	if item, err := settings.Pick(l.List(english), "people.Ann Li.login"); err != nil || item.Text != "once" {
 		t.Errorf("%+v, %v", item, err)
 	}
 
@@ -326,7 +326,7 @@ server = "chat.example.com"
 	if err := l.Reset(t.Context(), "server"); !errors.Is(err, settings.ErrLocked) {
 		t.Errorf("a locked setting is reset: %v", err)
 	}
-	item, err := l.Get("read_receipts", chinese)
+	item, err := settings.Pick(l.List(chinese), "read_receipts")
 	if err != nil || !item.Locked || item.Chosen || !strings.Contains(item.LockedBy, "IT of Example") || !strings.Contains(item.LockedBy, "policy.toml:8") {
 		t.Errorf("%+v, %v", item, err)
 	}
@@ -382,7 +382,7 @@ func TestOutside(t *testing.T) {
 	if err := l.Set(t.Context(), "start_at_login", "on"); err != nil || !s.on {
 		t.Error(err)
 	}
-	if item, err := l.Get("start_at_login", english); err != nil || item.Value != true || !item.Chosen {
+	if item, err := settings.Pick(l.List(english), "start_at_login"); err != nil || item.Value != true || !item.Chosen {
 		t.Errorf("%+v, %v", item, err)
 	}
 	p, err := settings.DecodePolicy("p", []byte("[locked]\nstart_at_login = false\n"))
@@ -472,50 +472,6 @@ func TestSettingAtOnce(t *testing.T) {
 		chosen, err := f.Load()
 		if err != nil || !slices.Equal(slices.Sorted(maps.Keys(chosen)), []string{"away_after", "people", "sounds", "typing"}) || len(l.Values().People) != 2 {
 			t.Errorf("%v, %v", chosen, err)
-		}
-	})
-}
-
-// FuzzDecode reads whatever may stand in settings.toml: it is refused by line,
-// or is the same when it is written.
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte("server = 'b'\nread_receipts = 'off'\naway_after = -1\n[people.\"a.b\"]\nlogin = 'once'\n"))
-	f.Add([]byte("people = {Ann = {login = true}}\n"))
-	f.Add([]byte("servr = 'b'\n"))
-	f.Add([]byte("quiet_from = 07:00:00\n"))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		chosen, err := settings.Decode("s.toml", content)
-		if err != nil {
-			if wrong, ok := errors.AsType[*settings.FileError](err); !ok || wrong.Line < 1 {
-				t.Fatalf("%+v", err)
-			}
-			return
-		}
-		again, err := settings.Decode("s.toml", settings.Encode(chosen))
-		if people, ok := chosen["people"].(settings.People); ok && len(people) == 0 {
-			delete(chosen, "people")
-		}
-		if err != nil || !reflect.DeepEqual(again, chosen) {
-			t.Fatalf("%q\nis written as\n%s\nand read as %v, %v", content, settings.Encode(chosen), again, err)
-		}
-	})
-}
-
-// FuzzDecodePolicy reads whatever may stand in policy.toml.
-func FuzzDecodePolicy(f *testing.F) {
-	f.Add([]byte("managed_by = 'IT'\n[locked]\nserver = 'b'\n[recommended]\naway_after = 5\n"))
-	f.Add([]byte("locked.server = 'b'\n"))
-	f.Add([]byte("[locked]\npeople = {}\n"))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		p, err := settings.DecodePolicy("p.toml", content)
-		if err != nil {
-			if wrong, ok := errors.AsType[*settings.FileError](err); !ok || wrong.Line < 1 {
-				t.Fatalf("%+v", err)
-			}
-			return
-		}
-		if _, err := settings.Open(new(file), p, nil); err != nil {
-			t.Fatal(err)
 		}
 	})
 }

@@ -1,0 +1,66 @@
+package client
+
+import (
+	"context"
+	"errors"
+
+	"earshot/tray/chat"
+	"earshot/tray/localapi"
+	"earshot/tray/settings"
+)
+
+// Settings implements localapi.Engine.
+func (e *Engine) Settings(context.Context) ([]settings.Item, error) {
+	return e.config.Settings.List(e.p), nil
+}
+
+// SetSetting implements localapi.Engine.
+func (e *Engine) SetSetting(ctx context.Context, name string, value any) error {
+	return e.settingsError(e.config.Settings.Set(ctx, name, value))
+}
+
+// ResetSetting implements localapi.Engine.
+func (e *Engine) ResetSetting(ctx context.Context, name string) error {
+	return e.settingsError(e.config.Settings.Reset(ctx, name))
+}
+
+func (e *Engine) settingsError(err error) error {
+	if err == nil {
+		return nil
+	}
+	sentence, ok := settings.Explain(err, e.p)
+	switch {
+	case errors.Is(err, settings.ErrLocked):
+		return &localapi.Error{Code: localapi.CodeLocked, Text: sentence}
+	case ok:
+		return &localapi.Error{Code: localapi.CodeBadRequest, Text: sentence}
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	e.log.Error("the settings could not be saved", "error", err)
+	return e.sentence(localapi.CodeFailed, "EngineSettingsNotSaved")
+}
+
+// Adapt tells everyone which settings have changed, once what depends on them
+// has: server is the coordinator as a person reads it.
+func (e *Engine) Adapt(names []string, server string) {
+	_ = e.ask(context.Background(), act(func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		moved := e.server != server
+		e.server = server
+		e.setStatusLocked(func(s *chat.Status) {
+			s.Language = e.p.Tag().String()
+			if moved {
+				s.Server = server
+			}
+		})
+		e.publishLocked(chat.Event{Type: chat.EventSettings, Settings: names})
+	}))
+}
+
+// none is where the settings of an engine are that was given none.
+type none struct{}
+
+func (none) Load() (settings.Chosen, error) { return settings.Chosen{}, nil }
+func (none) Save(settings.Chosen) error     { return nil }
