@@ -412,13 +412,18 @@ func (m *machine) down(id linkID, why code, now time.Time) {
 	}
 }
 
-// fallBack uses the newest of the other connections, if there is any.
+// fallBack uses the newest of the other connections, if there is any, and one
+// through the relay only if there is no other: the two devices may have come to
+// have theirs in different order, and the other one has closed what this one
+// took for the best.
 func (m *machine) fallBack(now time.Time) {
-	if n := len(m.links); n > 0 {
-		m.use(m.links[n-1], now)
-		return
+	var best *connection
+	for _, c := range m.links {
+		if best == nil || best.relayed || !c.relayed {
+			best = c
+		}
 	}
-	m.use(nil, now)
+	m.use(best, now)
 }
 
 // drop ends a connection that doesn't work, or is used no more.
