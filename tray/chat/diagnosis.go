@@ -46,11 +46,14 @@ type Diagnosis struct {
 	Firewall string `json:"firewall,omitempty"`
 	// Addresses are those at which others may reach this device.
 	Addresses []Address `json:"addresses"`
-	// Mapping is the protocol by which the router has opened a port, and
-	// MappingWhy, if that is empty, why it has not; both are empty if nobody
-	// asked it.
-	Mapping    string `json:"mapping,omitempty"`
-	MappingWhy string `json:"mapping_why,omitempty"`
+	// Mapping is the protocol by which the router has opened a port (PCP,
+	// NAT-PMP or UPnP). If that is empty, MappingReason is a word for why it has
+	// not, and MappingWhy a sentence; all are empty if nobody was to ask it.
+	Mapping       string `json:"mapping,omitempty"`
+	MappingReason string `json:"mapping_reason,omitempty"`
+	MappingWhy    string `json:"mapping_why,omitempty"`
+	// Router is the address of the router that was asked.
+	Router string `json:"router,omitempty"`
 	// Relay says that a connection to the coordinator's relay stands.
 	Relay bool `json:"relay,omitempty"`
 	// People are those whom the client tried to reach, and NotTried is how

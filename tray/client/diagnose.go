@@ -57,6 +57,7 @@ func (e *Engine) Diagnose(ctx context.Context, names []string) (chat.Diagnosis, 
 		}
 		d.Protocol = protocolOf(found, err)
 		describe(&d, found)
+		d.MappingWhy = e.whyNoPort(found)
 	})
 	room := make(chan struct{}, triedAtOnce)
 	for i := range attempts {
@@ -179,7 +180,10 @@ func protocolOf(found p2p.Network, err error) chat.Protocol {
 // describe puts what was found into words of the client.
 func describe(d *chat.Diagnosis, found p2p.Network) {
 	d.NAT, d.Firewall, d.Relay = found.NAT, found.Firewall, found.Relay
-	d.Mapping, d.MappingWhy = found.Mapping, found.MappingWhy
+	d.Mapping, d.MappingReason = found.Mapping, found.MappingReason
+	if found.Router.IsValid() {
+		d.Router = found.Router.String()
+	}
 	for _, c := range found.Checks {
 		why := ""
 		if !c.OK {
