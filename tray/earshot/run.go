@@ -194,6 +194,7 @@ func (c *command) serve(log *slog.Logger) (err error) {
 	if !c.opts.headless {
 		running.Go(func() { c.watchAway(desktop, awayChanged, engine.AutoAway, log) })
 	}
+	running.Go(func() { slim(desktop, log) })
 	running.Go(func() {
 		engine.Run(c.ctx)
 		endAPI()
