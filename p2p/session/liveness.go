@@ -82,7 +82,8 @@ func (m *machine) listen(now time.Time) {
 		m.nudged = now
 		m.act(actNudge{m.current.id})
 	}
-	if !now.Before(m.asked.Add(half/2)) && !now.Before(m.doubted.Add(doubtEvery)) {
+	// A doubt about an earlier connection was another one.
+	if !now.Before(m.asked.Add(half/2)) && (!now.Before(m.doubted.Add(doubtEvery)) || m.doubted.Before(m.current.ready)) {
 		m.doubted = now
 		m.act(actDoubt{})
 	}

@@ -126,12 +126,22 @@ func (m *machine) detour(now time.Time) {
 		return
 	}
 	if m.upgrade.IsZero() {
-		m.upgrade = now.Add(upgradeEvery)
+		m.upgrade = now.Add(m.upgradeIn(now))
 	}
 	if !now.Before(m.upgrade) {
-		m.upgrade = now.Add(upgradeEvery)
+		m.upgrade = now.Add(m.upgradeIn(now))
 		m.act(actIntroduce{})
 	}
+}
+
+// upgradeIn is how long it takes until the relay is to be left again: soon at
+// first, since who has come to it because the network has changed may not have
+// been introduced by its new addresses yet, and then ever more seldom.
+func (m *machine) upgradeIn(now time.Time) time.Duration {
+	if m.blocked {
+		return upgradeEvery
+	}
+	return min(max(introduceAgain, now.Sub(m.current.ready)), upgradeEvery)
 }
 
 // startDialling begins to make a connection, unless the device is left alone:
