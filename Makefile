@@ -13,7 +13,7 @@ FUZZTIME    ?= 20s
 export EARSHOT_CACHE     ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/earshot
 export EARSHOT_ARTIFACTS ?= $(CURDIR)/artifacts
 
-.PHONY: help build run test test-short cross lint proto fmt bench fuzz nat-matrix icons deps clean
+.PHONY: help build run test test-short cross lint proto fmt bench fuzz nat-matrix nat-theory icons deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ fuzz: ## every fuzz target for FUZZTIME=20s
 
 nat-matrix: deps ## every kind of network against every other, into tray/natlab/RESULTS.md
 	go test -count=1 -timeout 60m ./tray/natlab -run '^TestMatrix$$' -args -results $(CURDIR)/tray/natlab/RESULTS.md
+
+nat-theory: ## every kind of NAT by RFC 4787 against every other, in memory, into svc/storm/MATRIX.md
+	go test -count=1 -timeout 60m ./svc/storm -run '^TestMatrix$$' -args -matrix $(CURDIR)/svc/storm/MATRIX.md
 
 icons: ## render PNG and ICO from the SVG sources
 	icons/render.sh
