@@ -13,6 +13,7 @@ import (
 	"earshot/tray/chat"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
+	"earshot/tray/settings"
 )
 
 // Options are what Run may be told. The zero value is good.
@@ -20,6 +21,8 @@ type Options struct {
 	// Log takes what a person does not have to see; nil drops it. It never
 	// gets the text of a message.
 	Log *slog.Logger
+	// Settings are those of the engine; nil are the defaults.
+	Settings *settings.Live
 }
 
 // sink shows notes on the desktop. Its methods are called from one goroutine.
@@ -40,10 +43,11 @@ func Run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Opti
 	}
 	desktop := newSink(ctx, p, opts.Log)
 	defer desktop.close()
-	return run(ctx, engine, p, desktop, opts.Log)
+	return run(ctx, engine, p, desktop, opts)
 }
 
-func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop sink, log *slog.Logger) error {
+func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop sink, opts Options) error {
+	log := opts.Log
 	ctx, cancel := context.WithCancel(ctx)
 	events := make(chan chat.Event)
 	followed := make(chan struct{})
@@ -52,6 +56,9 @@ func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop s
 	defer func() { cancel(); <-followed }()
 
 	policy := newPolicy(p)
+	if opts.Settings != nil {
+		policy.adopt(opts.Settings.Values(), time.Now())
+	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -61,6 +68,9 @@ func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop s
 		case <-followed:
 			return followErr
 		case e := <-events:
+			if opts.Settings != nil && (e.Type == chat.EventSettings || e.Type == chat.EventSnapshot) {
+				policy.adopt(opts.Settings.Values(), time.Now())
+			}
 			for _, key := range policy.event(e, time.Now()) {
 				desktop.withdraw(key)
 			}
@@ -74,6 +84,12 @@ func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop s
 		for _, n := range policy.due(now) {
 			if err := desktop.show(n); err != nil {
 				log.Warn("a notification was not shown", "error", err)
+			}
+			if n.expected != "" {
+				// Once it was; the switch for all holds again.
+				if err := engine.ResetSetting(ctx, "people."+n.expected+".login"); err != nil {
+					log.Error("somebody who was expected will be told of once more", "error", err)
+				}
 			}
 		}
 		if next := policy.next(); !next.IsZero() {

@@ -11,6 +11,7 @@ import (
 
 	"earshot/tray/chat"
 	"earshot/tray/i18n"
+	"earshot/tray/settings"
 )
 
 const (
@@ -31,7 +32,7 @@ const (
 	// by Earshot, in characters.
 	maxPreview = 200
 	maxNotice  = 600
-	// maxNotices is how many sentences wait for a busy person.
+	// maxNotices is how many sentences wait for the end of the quiet.
 	maxNotices = 50
 )
 
@@ -46,6 +47,11 @@ type note struct {
 	urgent bool
 	// silent only changes what is on the screen: it shows nothing anew.
 	silent bool
+	// mute makes no sound, and written makes that of a message.
+	mute, written bool
+	// expected is the person whose coming this tells of because that was asked
+	// for, once.
+	expected string
 }
 
 // The keys of notifications that are not about one conversation.
@@ -58,17 +64,23 @@ const (
 // policy decides what is told: (event, now) in, notes out. It does no I/O and
 // reads no clock.
 //
-// While the person is busy only urgent messages are told. What else comes is
-// summed up afterwards, but for people who came and went: that is no news then.
+// While the person is busy or wants quiet only urgent messages are told. What
+// else comes is summed up afterwards, but for people who came and went: that is
+// no news then.
 type policy struct {
 	p *i18n.Printer
 
-	busy    bool
-	ended   time.Time        // when being busy ended, until that is told
+	set     *settings.Values
+	self    string           // the person's own name
+	busy    bool             // says so
+	quiet   bool             // is busy, or wants quiet
+	turns   time.Time        // when quiet may begin or end; zero if never
+	ended   time.Time        // when quiet ended, until that is told
 	talks   map[string]*talk // by key
 	summary map[string]bool  // peers in the note of what came meanwhile, not read
 	came    changes
 	left    changes
+	expect  expected
 	trust   *trusts
 	notices []notice             // not told yet
 	noticed map[string]time.Time // when a sentence was last told, by key
@@ -82,7 +94,7 @@ type notice struct {
 
 func newPolicy(p *i18n.Printer) *policy {
 	return &policy{
-		p: p, talks: make(map[string]*talk), trust: newTrusts(),
+		p: p, set: new(settings.Defaults()), expect: newExpected(), talks: make(map[string]*talk), trust: newTrusts(),
 		noticed: make(map[string]time.Time), changed: make(map[string]time.Time),
 		came: changes{wait: burstWait}, left: changes{wait: flapWait},
 	}
@@ -90,6 +102,7 @@ func newPolicy(p *i18n.Printer) *policy {
 
 // event takes an event. withdraw are keys of notes that are no news any more.
 func (q *policy) event(e chat.Event, now time.Time) (withdraw []string) {
+	q.turn(now)
 	if e.Person != nil {
 		withdraw = q.person(*e.Person, now)
 	}
@@ -98,7 +111,7 @@ func (q *policy) event(e chat.Event, now time.Time) (withdraw []string) {
 	}
 	switch e.Type {
 	case chat.EventMessage:
-		if e.Message.State == chat.Received && e.Message.Unread {
+		if e.Message.State == chat.Received && e.Message.Unread && q.wantsMessage(e.Message.Sender) {
 			q.arrived(e.Message, now)
 		}
 	case chat.EventState:
@@ -106,11 +119,11 @@ func (q *policy) event(e chat.Event, now time.Time) (withdraw []string) {
 			withdraw = append(withdraw, q.amended(e.Message, now)...)
 		}
 	case chat.EventLogin:
-		if !q.busy && !q.left.cancel(e.Person.Name) {
+		if !q.quiet && !q.left.cancel(e.Person.Name) {
 			q.came.add(e.Person.Name, now)
 		}
 	case chat.EventLogout:
-		if !q.busy && !q.came.cancel(e.Person.Name) {
+		if !q.quiet && !q.came.cancel(e.Person.Name) {
 			q.left.add(e.Person.Name, now)
 		}
 	case chat.EventPerson:
@@ -129,16 +142,8 @@ func (q *policy) event(e chat.Event, now time.Time) (withdraw []string) {
 
 // status notes whether the person is busy, and has read everything.
 func (q *policy) status(s *chat.Status, now time.Time) (withdraw []string) {
-	if busy := s.Own.Presence == chat.Busy; busy != q.busy {
-		q.busy = busy
-		if busy {
-			q.came.clear()
-			q.left.clear()
-			q.ended = time.Time{}
-		} else {
-			q.ended = now
-		}
-	}
+	q.busy, q.self = s.Own.Presence == chat.Busy, s.Name
+	q.turn(now)
 	if s.Unread == 0 {
 		for _, t := range q.inOrder() {
 			withdraw = append(withdraw, q.read(t.peer)...)
@@ -148,6 +153,7 @@ func (q *policy) status(s *chat.Status, now time.Time) (withdraw []string) {
 }
 
 func (q *policy) person(p chat.Person, now time.Time) (withdraw []string) {
+	q.expect.person(p, q.set.People.Of(p.Name).Login == settings.Once, now)
 	if q.trust.person(p, now) {
 		return []string{keyTrust}
 	}
@@ -174,7 +180,7 @@ func (q *policy) amended(m *chat.Message, now time.Time) (withdraw []string) {
 		case len(t.recent) == 0:
 			withdraw = append(withdraw, q.forget(t)...)
 		case other && t.shown && t.newest() < 0:
-			// What is left of it came while the person is busy.
+			// What is left of it came in the quiet.
 			t.shown = false
 			delete(q.changed, t.key())
 			withdraw = append(withdraw, t.key())
@@ -227,6 +233,9 @@ func (q *policy) notice(e chat.Event, now time.Time) {
 	}
 	if e.Peer != "" {
 		q.trust.notice(e.Peer, now)
+		if !q.set.NotifyKeyChange && e.Peer != q.self {
+			return // notices about others are about their devices
+		}
 	}
 	n := note{key: "notice:" + e.Peer + ":" + e.Notice, title: appName, body: clean(e.Notice, maxNotice), peer: e.Peer}
 	if _, told := q.noticed[n.key]; told {
@@ -244,21 +253,22 @@ func (q *policy) next() (next time.Time) {
 	if !q.ended.IsZero() {
 		return q.ended // whatever waited is told then
 	}
+	next = q.turns
 	for _, at := range q.changed {
 		next = earlier(next, at)
 	}
 	for _, t := range q.talks {
-		if t.urgent || !q.busy {
+		if q.may(t) {
 			next = earlier(next, t.due)
 		}
 	}
-	if q.busy {
+	if q.quiet {
 		return next
 	}
 	for _, n := range q.notices {
 		next = earlier(next, n.at)
 	}
-	for _, at := range []time.Time{q.came.due(), q.left.due(), q.trust.blocked.due()} {
+	for _, at := range []time.Time{q.came.due(), q.left.due(), q.expect.came.due(), q.trust.blocked.due()} {
 		next = earlier(next, at)
 	}
 	return next
@@ -273,6 +283,12 @@ func earlier(a, b time.Time) time.Time {
 
 // due returns what is to be told by now.
 func (q *policy) due(now time.Time) (notes []note) {
+	defer func() {
+		for i := range notes {
+			notes[i].mute = notes[i].mute || !q.set.Sounds
+		}
+	}()
+	q.turn(now)
 	if !q.ended.IsZero() {
 		q.ended = time.Time{}
 		if n, ok := q.meanwhile(); ok {
@@ -281,7 +297,7 @@ func (q *policy) due(now time.Time) (notes []note) {
 	}
 	for _, t := range q.inOrder() {
 		switch key := t.key(); {
-		case !t.due.IsZero() && !now.Before(t.due) && (t.urgent || !q.busy):
+		case !t.due.IsZero() && !now.Before(t.due) && q.may(t):
 			notes = append(notes, q.message(t, t.recent[len(t.recent)-1], t.unread))
 			t.tell()
 			t.shown = true
@@ -293,16 +309,17 @@ func (q *policy) due(now time.Time) (notes []note) {
 			delete(q.changed, key)
 		}
 	}
-	if q.busy {
+	if q.quiet {
 		return notes
 	}
-	if names := q.came.take(now); len(names) > 0 {
+	notes = append(notes, q.expectedNotes(now)...)
+	if names := q.wanted(q.came.take(now), true); len(names) > 0 {
 		notes = append(notes, q.people(keyCame, cameTexts, names))
 	}
-	if names := q.left.take(now); len(names) > 0 {
+	if names := q.wanted(q.left.take(now), false); len(names) > 0 {
 		notes = append(notes, q.people(keyLeft, leftTexts, names))
 	}
-	if n, ok := q.trustNote(now); ok {
+	if n, ok := q.trustNote(now); ok && q.set.NotifyKeyChange {
 		notes = append(notes, n)
 	}
 	for _, n := range q.notices {

@@ -53,11 +53,13 @@ func (w *wall) withdraw(key string)    { w.withdrawn = append(w.withdrawn, key) 
 func (w *wall) clicked() <-chan string { return w.clicks }
 func (w *wall) close()                 {}
 
+var discard = slog.New(slog.DiscardHandler)
+
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, w := newOffice(), &wall{clicks: make(chan string)}
 		done := make(chan error, 1)
-		go func() { done <- run(t.Context(), o, english, w, slog.New(slog.DiscardHandler)) }()
+		go func() { done <- run(t.Context(), o, english, w, Options{Log: discard}) }()
 
 		o.events <- message("Ann", "hi")
 		time.Sleep(messageWait)
@@ -93,7 +95,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- run(ctx, newOffice(), english, &wall{}, slog.New(slog.DiscardHandler)) }()
+		go func() { done <- run(ctx, newOffice(), english, &wall{}, Options{Log: discard}) }()
 		synctest.Wait()
 		cancel()
 		if err := <-done; err != nil {

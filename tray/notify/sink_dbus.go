@@ -172,7 +172,10 @@ func hints(n note) (hints map[string]dbus.Variant, expires int32) {
 	hints = map[string]dbus.Variant{
 		"desktop-entry": dbus.MakeVariant("earshot"), "category": dbus.MakeVariant("im.received"), "urgency": dbus.MakeVariant(normal),
 	}
-	if n.silent {
+	if n.written {
+		hints["sound-name"] = dbus.MakeVariant("message-new-instant")
+	}
+	if n.silent || n.mute {
 		hints["suppress-sound"] = dbus.MakeVariant(true)
 	}
 	if n.urgent {

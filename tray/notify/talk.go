@@ -107,7 +107,11 @@ func (q *policy) message(t *talk, m line, count int) note {
 	if count > 1 && t.peer != chat.Everyone {
 		title = q.p.T("NotifyMessages", "Name", title, "Count", count)
 	}
-	return note{key: t.key(), title: clean(title, maxPreview), body: m.text, peer: t.peer, urgent: t.urgent}
+	body := m.text
+	if !q.set.NotifyPreview {
+		body = q.p.T("NotifyHidden")
+	}
+	return note{key: t.key(), title: clean(title, maxPreview), body: body, peer: t.peer, urgent: t.urgent, written: true}
 }
 
 // meanwhile tells of what came while the person was busy, and is still unread.
