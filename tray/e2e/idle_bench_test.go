@@ -19,8 +19,9 @@ import (
 const (
 	// idleWindow is one iteration: -benchtime 60x is ten minutes.
 	idleWindow = 10 * time.Second
-	// idleSettles is how long a program has after its start.
-	idleSettles = 10 * time.Second
+	// idleSettles is how long a program has after its start; earshot then gives
+	// back what that needed.
+	idleSettles = 30 * time.Second
 	ticks       = 100 // of a second in /proc/PID/stat, on all of Linux (time(7))
 )
 
