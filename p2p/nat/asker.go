@@ -49,7 +49,8 @@ type Asker struct {
 type flight struct {
 	full  bool
 	round *round
-	wake  chan struct{} // buffered: the round has changed
+	wake  chan struct{} // buffered: the round has changed, or is void
+	void  bool          // guarded by the Asker's mutex: the answers are of a network that may be no more
 
 	settled chan struct{} // closed when quick is written: what a quick look tells
 	quick   Report
@@ -91,6 +92,24 @@ func (a *Asker) Packet(b []byte, from netip.AddrPort) bool {
 	return true
 }
 
+// errVoid is an asking that Doubt has ended.
+var errVoid = errors.New("the network may have changed meanwhile")
+
+// Doubt says that the network may have become another one: what is being asked
+// is asked anew. What was found out before stays the last report.
+func (a *Asker) Doubt() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.flight == nil {
+		return
+	}
+	a.flight.void = true
+	select {
+	case a.flight.wake <- struct{}{}:
+	default:
+	}
+}
+
 // Last returns what was found out last.
 func (a *Asker) Last() (Report, bool) {
 	a.mu.Lock()
@@ -107,16 +126,18 @@ func (a *Asker) Last() (Report, bool) {
 // ctx's.
 func (a *Asker) Ask(ctx context.Context, full bool) (Report, error) {
 	for {
-		f, mine, err := a.join(full)
+		f, mine, void, err := a.join(full)
 		if err != nil {
 			return Report{}, err
 		}
 		if mine {
-			a.run(ctx, f)
+			if a.run(ctx, f); errors.Is(f.err, errVoid) {
+				continue
+			}
 			return f.report, f.err
 		}
 		settled := f.settled
-		if full {
+		if full || void {
 			settled = nil
 		}
 		select {
@@ -133,33 +154,34 @@ func (a *Asker) Ask(ctx context.Context, full bool) (Report, error) {
 	}
 }
 
-// join returns the asking that is under way, or a new one that is the caller's
-// to run.
-func (a *Asker) join(full bool) (f *flight, mine bool, err error) {
+// join returns the asking that is under way, which may be void, or a new one
+// that is the caller's to run.
+func (a *Asker) join(full bool) (f *flight, mine, void bool, err error) {
 	a.mu.Lock()
 	f, cookies := a.flight, a.cookies
+	void = f != nil && f.void
 	a.mu.Unlock()
 	if f != nil {
-		return f, false, nil
+		return f, false, void, nil
 	}
 	servers, token := a.cfg.Servers(), a.cfg.Token()
 	if len(servers) == 0 {
-		return nil, false, ErrNoServer
+		return nil, false, false, ErrNoServer
 	}
 	r, err := newRound(servers, token, cookies, full, stun.NewTransactionID, time.Now())
 	if err != nil {
-		return nil, false, err
+		return nil, false, false, err
 	}
 	if len(r.questions) == 0 {
-		return nil, false, ErrNoServer
+		return nil, false, false, ErrNoServer
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.flight != nil {
-		return a.flight, false, nil
+		return a.flight, false, a.flight.void, nil
 	}
 	a.flight = &flight{full: full, round: r, wake: make(chan struct{}, 1), settled: make(chan struct{}), done: make(chan struct{})}
-	return a.flight, true, nil
+	return a.flight, true, false, nil
 }
 
 // run asks until all is said, and publishes it.
@@ -167,6 +189,9 @@ func (a *Asker) run(ctx context.Context, f *flight) {
 	err := a.exchange(ctx, f)
 	local := unmapped(a.cfg.Local())
 	a.mu.Lock()
+	if f.void && err == nil {
+		err = errVoid
+	}
 	f.err = err
 	if err == nil {
 		f.report = a.conclude(f, local, f.full)
@@ -193,7 +218,7 @@ func (a *Asker) conclude(f *flight, local []netip.AddrPort, full bool) Report {
 			r.Hops = last.Hops
 		}
 	}
-	r.RTT, r.At = f.round.rtt, time.Now()
+	r.RTT, r.At = f.round.rtt, f.round.began
 	a.last, a.known = r, true
 	return r
 }
@@ -219,8 +244,11 @@ func (a *Asker) exchange(ctx context.Context, f *flight) error {
 		}
 		a.mu.Lock()
 		out, wake, done := f.round.due(time.Now())
-		now := f.round.settled()
+		now, void := f.round.settled(), f.void
 		a.mu.Unlock()
+		if void {
+			return errVoid
+		}
 		if done {
 			return nil
 		}

@@ -168,6 +168,37 @@ func TestDistanceIsKnownEarly(t *testing.T) {
 	}
 }
 
+// An asking that is under way when the network changes is begun again, and what
+// it had heard is not taken for what is so now.
+func TestDoubt(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.asker.Doubt() // nobody asks
+		var calls sync.WaitGroup
+		var full Report
+		calls.Go(func() { full = w.ask(true) })
+		time.Sleep(3 * w.latency)
+		if r := w.ask(false); r.V4.Addr() != public4 {
+			t.Errorf("at first it is seen at %v", r.V4)
+		}
+		public := public4
+		public4 = netip.MustParseAddr("198.51.100.99")
+		defer func() { public4 = public }()
+		w.mu.Lock()
+		clear(w.mapped)
+		w.mu.Unlock()
+		changed := time.Now()
+		w.asker.Doubt()
+		if r := w.ask(false); r.V4.Addr() != public4 || r.At.Before(changed) {
+			t.Errorf("after the change it is seen at %v, asked at %v", r.V4, r.At)
+		}
+		calls.Wait()
+		if last, _ := w.asker.Last(); full.V4.Addr() != public4 || full.Hops == 0 || last.V4 != full.V4 {
+			t.Errorf("the full report is %+v, the last one %+v", full, last)
+		}
+		w.settle()
+	})
+}
+
 // Who gives up does so alone.
 func TestGivingUp(t *testing.T) {
 	inWorld(t, nil, func(w *world) {

@@ -87,5 +87,5 @@ type Report struct {
 	// that, and hardly farther.
 	Hops uint8
 	RTT  time.Duration // of the fastest answer; 0 if there was none
-	At   time.Time     // when it was found out
+	At   time.Time     // when it was asked
 }

@@ -153,12 +153,17 @@ func (t *Transport) lookAround() {
 // device's NAT has forgotten all, its connection to the coordinator is as dead,
 // and what it knew of its addresses is wrong.
 func (t *Transport) doubt() {
-	o := &t.outside
+	t.outside.doubt()
+	t.control.Kick()
+	t.relay.Kick()
+}
+
+// doubt says that what was found out may hold no more.
+func (o *outside) doubt() {
 	o.mu.Lock()
 	o.doubted = time.Now()
 	o.mu.Unlock()
-	t.control.Kick()
-	t.relay.Kick()
+	o.asker.Doubt()
 }
 
 // current says whether what was found out at a time still holds.

@@ -69,6 +69,7 @@ func (t *Transport) watch(ctx context.Context) {
 
 // startOver has everything shown to work that may not do so any more.
 func (t *Transport) startOver() {
+	t.outside.doubt()
 	t.control.Kick()
 	t.relay.Kick()
 	t.peer.Wake()

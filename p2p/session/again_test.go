@@ -33,7 +33,7 @@ func TestUpgradesBecomeSeldom(t *testing.T) {
 		m.upgrade = time.Time{}
 		m.step(evBlocked{c.blocked}, now)
 		var got []int
-		for now.Before(begin.Add(5*time.Minute)) {
+		for now.Before(begin.Add(5 * time.Minute)) {
 			at := m.wake(now)
 			if !at.After(now) {
 				t.Fatalf("a wake at %v, now is %v", at, now)
