@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"earshot/tray/client"
+	"earshot/tray/i18n"
 	"earshot/tray/localapi"
 	"earshot/tray/profile"
 	"earshot/tray/settings"
@@ -149,6 +150,9 @@ func accountName() string {
 func (c *command) serve(log *slog.Logger) (err error) {
 	s := c.live.Values()
 	name, server := cmp.Or(s.Name, accountName()), c.serverName(s.Server)
+	for _, problem := range i18n.Problems() {
+		log.Warn("a language that was dropped in is not whole", "error", problem)
+	}
 	messages, err := store.Open(c.ctx, c.profile.History())
 	if errors.Is(err, store.ErrNewer) {
 		return errors.New(c.p.T("CliHistoryNewer"))

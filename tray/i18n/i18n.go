@@ -6,14 +6,13 @@
 // of them, without a compiler) and know CLDR plurals; x/text generates Go code.
 //
 // A language is a folder under locales named by its BCP 47 tag, with one TOML
-// file for each part of the client.
+// file for each part of the client. Others are dropped in as such folders, see
+// Folders; what they lack is in English.
 package i18n
 
 import (
 	"embed"
 	"fmt"
-	"io/fs"
-	"path"
 	"sync"
 	"sync/atomic"
 
@@ -48,7 +47,7 @@ func New(setting string) *Printer {
 // Switch changes the language of all that is said from now on, as New chooses
 // it.
 func (p *Printer) Switch(setting string) {
-	bundle := catalogues()
+	bundle := catalogues().bundle
 	wanted := []string{setting}
 	if setting == "" || setting == "auto" {
 		wanted = systemLanguages()
@@ -57,32 +56,27 @@ func (p *Printer) Switch(setting string) {
 	p.in.Store(&speech{localizer: i18n.NewLocalizer(bundle, tag.String()), tag: tag})
 }
 
+// loaded are the catalogues, which are only read once they are.
+type loaded struct {
+	bundle   *i18n.Bundle
+	problems []error
+	english  *i18n.Localizer
+}
+
 // catalogues parses every catalogue, once for the process: a bundle is only
 // read after that, from any goroutine.
-var catalogues = sync.OnceValue(load)
+var catalogues = sync.OnceValue(func() *loaded { return load(Folders()) })
 
-func load() *i18n.Bundle {
-	bundle := i18n.NewBundle(language.English)
-	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
-	err := fs.WalkDir(locales, "locales", func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		b, err := locales.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		// go-i18n takes the language from the name: part.TAG.toml.
-		dir, name := path.Split(file)
-		tag := path.Base(dir)
-		_, err = bundle.ParseMessageFileBytes(b, name[:len(name)-len("toml")]+tag+".toml")
-		return err
-	})
-	if err != nil {
+func load(folders []string) *loaded {
+	c := &loaded{bundle: i18n.NewBundle(language.English)}
+	c.bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
+	if problems := add(c.bundle, locales, "locales", "the program"); len(problems) > 0 {
 		// The catalogues are compiled in and a test loads every one of them.
-		panic(fmt.Sprintf("i18n: the catalogues are broken: %v", err))
+		panic(fmt.Sprintf("i18n: the catalogues are broken: %v", problems))
 	}
-	return bundle
+	c.addFolders(folders)
+	c.english = i18n.NewLocalizer(c.bundle, "en")
+	return c
 }
 
 // Tag is the language of the texts.
@@ -104,11 +98,19 @@ func (p *Printer) T(id string, args ...any) string {
 		}
 		config.TemplateData = data
 	}
-	text, err := p.in.Load().localizer.Localize(config)
-	if err != nil && text == "" {
-		return id
+	c := catalogues()
+	return localized(p.in.Load().localizer, c.english, config)
+}
+
+// localized is a text, in English if it can't be said otherwise: one that
+// somebody dropped in may ask for what there isn't.
+func localized(in, english *i18n.Localizer, config *i18n.LocalizeConfig) string {
+	for _, localizer := range []*i18n.Localizer{in, english} {
+		if text, err := localizer.Localize(config); err == nil || text != "" {
+			return text
+		}
 	}
-	return text
+	return config.MessageID
 }
 
 func match(have []language.Tag, wanted []string) language.Tag {

@@ -206,7 +206,7 @@ func BenchmarkNew(b *testing.B) {
 	b.Run("parsing", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			load()
+			load(nil)
 		}
 	})
 }
