@@ -67,7 +67,7 @@ func (t *Transport) Renew() {
 // Run implements p2p.Transport. What can never work may after Renew, so it waits
 // for that until ctx ends, and returns nil.
 func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
-	for {
+	for ctx.Err() == nil {
 		round, cancel := context.WithCancel(ctx)
 		t.mu.Lock()
 		t.again = cancel
@@ -81,13 +81,11 @@ func (t *Transport) Run(ctx context.Context, on func(p2p.Event)) error {
 			<-round.Done()
 		}
 		cancel()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err == nil {
+		if err == nil && ctx.Err() == nil {
 			on(p2p.Disconnected{Cause: p2p.ErrNotConnected, Retry: time.Now()})
 		}
 	}
+	return nil
 }
 
 // login runs one transport after the other until ctx ends.

@@ -150,9 +150,9 @@ func TestPolicy(t *testing.T) {
 		return string(out), cmd.ProcessState.ExitCode()
 	}
 
-	policy("[locked]\nread_receipts = false\nserver = \"" + c.addr.String() + "\"\n\n[recomended]\naway_after = 5\n")
+	policy("[locked]\nread_receipts = false\nserver = \"" + c.addr.String() + "\"\n\n[suggested]\naway_after = 5\n")
 	for _, args := range [][]string{{"settings"}, {"run", "--headless", "--name", "Ann"}, {"autostart", "status"}} {
-		if out, code := run(args...); code != 1 || !strings.Contains(out, file+", line 5") || !strings.Contains(out, "recomended") {
+		if out, code := run(args...); code != 1 || !strings.Contains(out, file+", line 5") || !strings.Contains(out, "suggested") {
 			t.Errorf("with a wrong policy, %q: exit code %d, %s", args, code, out)
 		}
 	}

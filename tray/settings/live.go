@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -112,12 +113,15 @@ func (l *Live) Set(ctx context.Context, name string, value any) error {
 			people, _ := chosen["people"].(People)
 			return people.changed(person, aspect, value)
 		}
-		s, _ := Find(name)
+		s, ok := Find(name)
+		if !ok {
+			return nil, problem("SettingsUnknown", "Name", name)
+		}
 		return s.Check(value, l.now())
 	})
 }
 
-// Reset takes a choice back. Without a name it takes all back but the name and
+// Reset takes a choice back; people.NAME is all about one person. Without a name it takes all back but the name and
 // the coordinator, without which nobody would know where the person went.
 func (l *Live) Reset(ctx context.Context, name string) error {
 	if name == "" {
@@ -127,9 +131,12 @@ func (l *Live) Reset(ctx context.Context, name string) error {
 		})
 	}
 	return l.change(ctx, name, func(chosen Chosen) (any, *Problem) {
-		if person, aspect, ok := personal(name); ok {
-			people, _ := chosen["people"].(People)
+		people, _ := chosen["people"].(People)
+		if person, aspect, ok := personal(name); ok && slices.Contains(aspects, aspect) {
 			return people.changed(person, aspect, string(AsUsual))
+		}
+		if person, ok := strings.CutPrefix(name, "people."); ok {
+			return people.without(person), nil
 		}
 		if s, _ := Find(name); s.Outside {
 			return s.Default, nil
@@ -150,7 +157,7 @@ func (p People) changed(person, aspect string, value any) (any, *Problem) {
 // change puts a value, or nil for none, in the place of a setting's.
 func (l *Live) change(ctx context.Context, name string, to func(Chosen) (any, *Problem)) error {
 	key := name
-	if _, _, ok := personal(name); ok {
+	if strings.HasPrefix(name, "people.") {
 		key = "people"
 	}
 	s, ok := Find(key)

@@ -266,6 +266,10 @@ func TestSetAndReset(t *testing.T) {
 		t.Errorf("%+v", l.Values())
 	}
 
+	set("people.Dr. Who.login", "once")
+	if err := l.Reset(t.Context(), "people.dr. who"); err != nil || len(l.Values().People) != 1 {
+		t.Errorf("%v, %v", l.Values().People, err)
+	}
 	for name, value := range map[string]any{
 		"nonsense": 1, "people.Ann.nose": "on", "people.Ann": "on", "people.a,b.login": "on", "sounds": "loud", "start_at_login": true,
 	} {
