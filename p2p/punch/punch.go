@@ -210,6 +210,11 @@ func (m *Machine) hear(e Heard, now time.Time) {
 	if e.Socket == 0 {
 		if t := m.aim(Candidate{kind, e.From}, now); t != nil {
 			t.heard(now)
+			if e.Type == Pong {
+				t.proven = true
+			} else {
+				t.pings++
+			}
 		}
 	}
 	if e.Type == Ping && m.cfg.Lower && !m.known(e.From.Addr()) {

@@ -23,9 +23,12 @@ type target struct {
 	at    netip.AddrPort
 	kind  wire.Candidate_Kind
 	named bool // by the other device, not learned from a probe
-	since time.Time
-	sent  int
-	last  time.Time
+	// pings are those that came from there, and proven is that a pong did.
+	pings  int
+	proven bool
+	since  time.Time
+	sent   int
+	last   time.Time
 	// alive is when the other device was heard from there first.
 	alive time.Time
 }
@@ -36,8 +39,12 @@ func (t *target) heard(now time.Time) {
 	}
 }
 
-// next is when a target is to be probed again.
+// next is when a target is to be probed again; zero is never. Where only a ping
+// has come from, in whose name whatever, no more goes than came.
 func (m *Machine) next(t *target) time.Time {
+	if !t.proven && !m.known(t.at.Addr()) && t.sent >= t.pings {
+		return time.Time{}
+	}
 	if t.sent == 0 {
 		return t.since
 	}
@@ -47,7 +54,7 @@ func (m *Machine) next(t *target) time.Time {
 // probe sends what is due.
 func (m *Machine) probe(now time.Time) {
 	for _, t := range m.targets {
-		if now.Before(m.next(t)) {
+		if next := m.next(t); next.IsZero() || now.Before(next) {
 			continue
 		}
 		t.sent++
