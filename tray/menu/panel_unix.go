@@ -63,6 +63,12 @@ func watchTray(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opt
 			return
 		case signal, open := <-owners:
 			if !open {
+				if ctx.Err() == nil {
+					// Not every desktop ends what runs in it when the person logs out, but
+					// all of them end the bus, without which there is no icon.
+					opts.Log.Info("the desktop session has ended")
+					engine.Quit()
+				}
 				return
 			}
 			if signal.Name == "org.freedesktop.DBus.NameOwnerChanged" && len(signal.Body) == 3 && signal.Body[2] != "" {
