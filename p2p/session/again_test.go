@@ -76,3 +76,34 @@ func TestEveryConnectionIsDoubted(t *testing.T) {
 		t.Errorf("%d doubts about the second connection", n)
 	}
 }
+
+// Of the connections that are left the one is used that lives, though it goes
+// through the relay.
+func TestFallBackToTheLiving(t *testing.T) {
+	begin := time.Unix(1e9, 0)
+	for _, c := range []struct {
+		name   string
+		silent time.Duration // how long the older direct one was when the newer ended
+		want   linkID
+	}{{"the direct one was heard", 0, 1}, {"the direct one is dead", 5 * time.Second, 2}} {
+		now := begin
+		packets := make(map[linkID]uint64)
+		m := &machine{relayed: true}
+		m.look = func(id linkID) vital { return vital{packets: packets[id], used: now} }
+		m.step(evReady{id: 1, dialled: true}, now)
+		m.step(evReady{id: 2, relayed: true}, now)
+		m.step(evReady{id: 3}, now)
+		for end := now.Add(5 * time.Second); now.Before(end); now = now.Add(100 * time.Millisecond) {
+			packets[2]++
+			packets[3]++
+			if c.silent == 0 {
+				packets[1]++
+			}
+			m.step(evTick{}, now)
+		}
+		m.step(evDown{3, codeReplaced}, now)
+		if m.current == nil || m.current.id != c.want {
+			t.Errorf("%s: %+v is used", c.name, m.current)
+		}
+	}
+}

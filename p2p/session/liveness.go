@@ -121,6 +121,26 @@ func (m *machine) active(now time.Time) bool {
 	return m.current != nil && now.Before(m.current.used.Add(activeFor))
 }
 
+// fallBack uses the best of the other connections, if there is any: the newest
+// that was heard a moment ago, or the newest at all, and one through the relay
+// only if no other is as good. The two devices may have come to have theirs in
+// different order, and the other one has closed what this one took for the best;
+// but one that was left because it was silent is no better than the relay.
+func (m *machine) fallBack(now time.Time) {
+	var best *connection
+	for _, c := range m.links {
+		fresh := now.Sub(c.heard) < freshFor
+		switch {
+		case best == nil, fresh && now.Sub(best.heard) >= freshFor:
+			best = c
+		case !fresh && now.Sub(best.heard) < freshFor:
+		case best.relayed || !c.relayed:
+			best = c
+		}
+	}
+	m.use(best, now)
+}
+
 // measure takes note of what went over the connections.
 func (m *machine) measure(now time.Time) {
 	for _, c := range m.links {

@@ -403,6 +403,7 @@ func (m *machine) down(id linkID, why code, now time.Time) {
 			m.backoff.fail(now)
 		}
 		if c == m.current {
+			m.measure(now)
 			m.fallBack(now)
 		}
 		if why.final() {
@@ -410,20 +411,6 @@ func (m *machine) down(id linkID, why code, now time.Time) {
 		}
 		return
 	}
-}
-
-// fallBack uses the newest of the other connections, if there is any, and one
-// through the relay only if there is no other: the two devices may have come to
-// have theirs in different order, and the other one has closed what this one
-// took for the best.
-func (m *machine) fallBack(now time.Time) {
-	var best *connection
-	for _, c := range m.links {
-		if best == nil || best.relayed || !c.relayed {
-			best = c
-		}
-	}
-	m.use(best, now)
 }
 
 // drop ends a connection that doesn't work, or is used no more.
