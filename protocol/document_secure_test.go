@@ -141,7 +141,7 @@ func TestDocumentIdentity(t *testing.T) {
 // TestDocumentPathExamples looks for the datagrams of sections 18 and 19 among those
 // that the packages which write them are tested with.
 func TestDocumentPathExamples(t *testing.T) {
-	var vectors string
+	var vectors strings.Builder
 	for _, name := range []string{"../svc/stun/vectors_test.go", "../p2p/nat/message_test.go", "../p2p/punch/probe_test.go", "relay/frame_test.go"} {
 		text, err := os.ReadFile(filepath.FromSlash(name))
 		if err != nil {
@@ -149,7 +149,7 @@ func TestDocumentPathExamples(t *testing.T) {
 		}
 		// The relay's tests have a device of their own.
 		literals := regexp.MustCompile(`"\s*\+\s*key`).ReplaceAllString(string(text), strings.Repeat("aa", 32)+`"`)
-		vectors += regexp.MustCompile(`"\s*\+\s*"`).ReplaceAllString(literals, "")
+		vectors.WriteString(regexp.MustCompile(`"\s*\+\s*"`).ReplaceAllString(literals, ""))
 	}
 	_, paths, _ := strings.Cut(securePart(t), "\n## 18. ")
 	examples := regexp.MustCompile("\\| `((?:[0-9a-f]{2}){11,})` \\|").FindAllStringSubmatch(paths, -1)
@@ -157,7 +157,7 @@ func TestDocumentPathExamples(t *testing.T) {
 		t.Fatalf("sections 18 and 19 have %d examples", len(examples))
 	}
 	for _, e := range examples {
-		if !strings.Contains(vectors, e[1]) {
+		if !strings.Contains(vectors.String(), e[1]) {
 			t.Errorf("no test has %s", e[1])
 		}
 	}

@@ -83,7 +83,7 @@ func TestProbesDiffer(t *testing.T) {
 	if bytes.Equal(a[headerSize:], b[headerSize:]) {
 		t.Error("two pings have the same ciphertext")
 	}
-	if NewTransaction() == NewTransaction() {
+	if one, two := NewTransaction(), NewTransaction(); one == two {
 		t.Error("two transactions are one")
 	}
 }

@@ -48,7 +48,7 @@ func drive(m *Machine, now time.Time, event any) (did []string, sent int, end ti
 				}
 			}
 			if o, ok := a.(Open); ok {
-				opened = Opened{o.Sockets}
+				opened = Opened(o)
 			}
 			did = append(did, fmt.Sprintf("%v %T%v", now.Sub(begin), a, a))
 		}
@@ -276,7 +276,7 @@ func TestCrowdIsPlaced(t *testing.T) {
 			for i := 0; i < len(actions); i++ {
 				switch a := actions[i].(type) {
 				case Open:
-					actions, wake = m.Step(Opened{a.Sockets}, now)
+					actions, wake = m.Step(Opened(a), now)
 					i = -1
 				case Send:
 					if a.Socket > 0 {
