@@ -57,7 +57,7 @@ fuzz: ## every fuzz target for FUZZTIME=20s
 	done
 
 nat-matrix: deps ## every kind of network against every other, into tray/natlab/RESULTS.md
-	go test -count=1 -timeout 60m ./tray/natlab -run '^TestMatrix$$' -args -results $(CURDIR)/tray/natlab/RESULTS.md
+	go test -count=1 -timeout 60m ./tray/natlab -run '^Test(Conversation|Matrix)$$' -args -results $(CURDIR)/tray/natlab/RESULTS.md
 
 nat-theory: ## every kind of NAT by RFC 4787 against every other, in memory, into svc/storm/MATRIX.md
 	go test -count=1 -timeout 60m ./svc/storm -run '^TestMatrix$$' -args -matrix $(CURDIR)/svc/storm/MATRIX.md

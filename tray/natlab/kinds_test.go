@@ -145,17 +145,28 @@ table inet count {
 `
 
 // rebind lets the NAT of a side give other ports to everything, as when it has
-// restarted: what it had given is forgotten.
+// restarted: what it had given is forgotten. None is a port that a host takes by
+// itself, or one that it had before.
 func (s *side) rebind() {
 	s.lab.t.Helper()
-	s.lab.nft(s.edge, "flush chain ip lab event_nat\nadd rule ip lab event_nat meta l4proto udp masquerade to :40000-49999\n")
+	if s.kind.nat != addressAndPortDependent { // which gives other ports anyway
+		s.rebound++
+		first := 2000 * s.rebound
+		s.lab.nft(s.edge, fmt.Sprintf("flush chain ip lab event_nat\nadd rule ip lab event_nat meta l4proto udp masquerade to :%d-%d\n",
+			first, first+1999))
+	}
 	s.forget()
 }
 
 // readdress lets the side have another public address from now on.
 func (s *side) readdress() {
 	s.lab.t.Helper()
-	s.lab.nft(s.edge, "flush chain ip lab event_nat\nadd rule ip lab event_nat snat to "+s.public4(11)+"\n")
+	s.readdressed++
+	how := "snat to " + s.public4(10+s.readdressed%2)
+	if s.kind.nat == addressAndPortDependent {
+		how += " fully-random"
+	}
+	s.lab.nft(s.edge, "flush chain ip lab event_nat\nadd rule ip lab event_nat "+how+"\n")
 	s.forget()
 }
 

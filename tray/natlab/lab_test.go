@@ -39,6 +39,8 @@ type side struct {
 	address    string // the host's IPv4 address
 	address6   string // and the IPv6 one
 	wire       *delay.Wire
+	// rebound and readdressed count what has happened to its NAT.
+	rebound, readdressed int
 }
 
 // All addresses are of networks that reach nobody from here, for the

@@ -52,7 +52,9 @@ func TestMatrix(t *testing.T) {
 	if *results == "" {
 		return
 	}
-	if err := os.WriteFile(*results, document(table, *runs), 0o644); err != nil {
+	conversations.Lock()
+	defer conversations.Unlock()
+	if err := os.WriteFile(*results, document(table, conversations.list, *runs), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -83,10 +85,11 @@ func whole() (cells []cell) {
 	for _, k := range []kind{easy, hard, open, cone, blocked, twice, six} {
 		cells = append(cells, cell{a: k, b: k, together: true})
 	}
-	for _, a := range []kind{none, easy, hard, open, twice, six, blocked} {
-		for _, b := range []kind{easy, hard, six} {
-			cells = append(cells, cell{a: a, b: b, latency: 10 * time.Millisecond})
+	for _, latency := range []time.Duration{10 * time.Millisecond, 40 * time.Millisecond} {
+		for _, a := range []kind{none, easy, hard, open, cone, twice, mapped, blocked} {
+			cells = append(cells, cell{a: a, b: easy, latency: latency}, cell{a: easy, b: a, latency: latency})
 		}
+		cells = append(cells, cell{a: six, b: six, latency: latency}, cell{a: dual, b: dual, latency: latency}, cell{a: twice, b: twice, latency: latency})
 	}
 	return cells
 }
@@ -131,10 +134,27 @@ func (e entry) judge(t *testing.T) {
 		return
 	}
 	// Birthday probing may fail, if seldom.
-	if failed, hardly := e.slow(), e.a.nat == addressAndPortDependent || e.b.nat == addressAndPortDependent; failed > 0 && (!hardly || failed*20 > len(e.runs)) {
+	if failed, hardly := e.slow(), e.guessed(); failed > 0 && (!hardly || failed*20 > len(e.runs)) {
 		t.Errorf("%d of %d runs had no direct path within %v", failed, len(e.runs), quickly)
 	}
+	if took := e.introduced(); e.latency > 0 && !e.guessed() && took > e.promise() {
+		t.Errorf("half of the messages came later than %v after the introduction: more than %v", took, e.promise())
+	}
 }
+
+// guessed says whether a path may have to be found by birthday probing.
+func (c cell) guessed() bool {
+	return c.a.nat == addressAndPortDependent || c.b.nat == addressAndPortDependent
+}
+
+// introduced is the time from the introduction to the first message that half
+// of the runs needed.
+func (e entry) introduced() time.Duration {
+	return time.Duration(e.median(func(o outcome) int { return int(o.introduced) }))
+}
+
+// promise is what that may be.
+func (c cell) promise() time.Duration { return 3*c.roundTrip() + 50*time.Millisecond }
 
 // slow counts the runs that had no direct path in time.
 func (e entry) slow() (n int) {

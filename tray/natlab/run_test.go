@@ -39,6 +39,9 @@ type outcome struct {
 	// last path, after what the client's log says of the latter: from the
 	// introduction on.
 	delivered, reached, after time.Duration
+	// introduced is the time from when b heard of a until the message had come
+	// there, if it came directly; zero if nobody had to be introduced.
+	introduced time.Duration
 	// cost is what went over both hosts' wires until then.
 	cost traffic
 }
@@ -59,7 +62,7 @@ func (l *lab) run(c cell, n int) (o outcome) {
 	text := fmt.Sprintf("message %d", n)
 	clicked := a.say(b.name, text).at
 	o.delivered = a.waitMessage(text, chat.Delivered, chat.Read).at.Sub(clicked)
-	b.waitMessage(text, chat.Received)
+	received := b.waitMessage(text, chat.Received).at
 
 	var paths []reached
 	within(settled, func() bool {
@@ -72,6 +75,13 @@ func (l *lab) run(c cell, n int) (o outcome) {
 		o.reached = last.at.Sub(clicked)
 	}
 	o.cost = l.traffic().minus(before)
+	if direct(o.first) {
+		var there []reached
+		l.eventually("b knows the path, too", func() bool { there = b.paths(a.name); return len(there) > 0 })
+		if heard := there[0]; direct(heard.route) && heard.after > 0 {
+			o.introduced = received.Sub(heard.at.Add(-heard.after))
+		}
+	}
 	a.term(l.t)
 	b.term(l.t)
 	return o
