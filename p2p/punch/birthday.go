@@ -51,15 +51,20 @@ func (m *Machine) hardThere() bool {
 	return m.told && m.cfg.Local == wire.Nat_NAT_EASY && m.remote == wire.Nat_NAT_HARD
 }
 
+// shared is the carrier's part of a NAT (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
 // reflexive is the other device's public IPv4 address, as the coordinator has
-// seen it. Where its router has opened that very port, it is told as such.
+// seen it. Where its router has opened that very port, it is told as such; but
+// of what routers have opened on a private network the coordinator has seen
+// nothing, and it may be a neighbour whom all the guesses would go to.
 func (m *Machine) reflexive() (at netip.AddrPort, ok bool) {
 	for _, t := range m.targets {
 		switch {
 		case !t.at.Addr().Is4():
 		case t.kind == wire.Candidate_KIND_REFLEXIVE:
 			return t.at, true
-		case t.kind == wire.Candidate_KIND_MAPPED:
+		case t.kind == wire.Candidate_KIND_MAPPED && !t.at.Addr().IsPrivate() && !shared.Contains(t.at.Addr()):
 			at, ok = t.at, true
 		}
 	}

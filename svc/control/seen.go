@@ -73,15 +73,16 @@ var shared = netip.MustParsePrefix("100.64.0.0/10")
 // own leaves out the candidates that might be somebody else's: whoever is told
 // of them sends there. An address of the whole Internet must have been seen in
 // use by the device, and the loopback by one on this computer; one of a private
-// network leads out of nobody's. mu is held.
+// network leads out of nobody's. A reflexive one is what was seen, whatever it
+// is, and has many guesses sent to it. mu is held.
 func (c *session) own(candidates []roster.Candidate) []roster.Candidate {
 	return slices.DeleteFunc(slices.Clone(candidates), func(candidate roster.Candidate) bool {
 		at := candidate.Address.Addr()
 		if at.IsLinkLocalUnicast() {
 			return true
 		}
-		public := !at.IsPrivate() && !shared.Contains(at)
-		return public && !slices.Contains(c.seen, limit.Host(at))
+		private := at.IsPrivate() || shared.Contains(at)
+		return (!private || candidate.Kind == wire.Candidate_KIND_REFLEXIVE) && !slices.Contains(c.seen, limit.Host(at))
 	})
 }
 

@@ -273,7 +273,7 @@ func TestIntroduction(t *testing.T) {
 		introduce := func(to identity.Key) *wire.ToCoordinator {
 			return &wire.ToCoordinator{Body: &wire.ToCoordinator_Introduce{Introduce: &wire.Introduce{
 				Device: publicKey(to), ProbeKey: make([]byte, 32),
-				Candidates: []*wire.Candidate{{Kind: wire.Candidate_KIND_REFLEXIVE, Address: wire.Address(serverAddr)}},
+				Candidates: []*wire.Candidate{{Kind: wire.Candidate_KIND_HOST, Address: wire.Address(serverAddr)}},
 			}}}
 		}
 		ann.send(introduce(bo.key))

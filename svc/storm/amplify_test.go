@@ -148,11 +148,14 @@ func TestNobodyIsAimedAt(t *testing.T) {
 				}
 				reached := aim(&w.sim.Network, victim)
 				mal.say(&wire.ToCoordinator{Body: &wire.ToCoordinator_SetCandidates{SetCandidates: &wire.SetCandidates{Candidates: named(victim)}}})
+				settle(time.Second)
+				bo.writes("Mal", mal.key.Public()) // who looks for Mal where the roster says
+				settle(20 * time.Second)
 				for n := range byte(30) {
 					mal.introduce(bo, n, named(victim))
 					settle(2 * time.Second)
 				}
-				bo.writes("Mal", mal.key.Public()) // and Bo wants something, too
+				bo.writes("Mal", mal.key.Public())
 				settle(30 * time.Second)
 				mal.mu.Lock()
 				if mal.answers < 10 {
@@ -165,6 +168,39 @@ func TestNobodyIsAimedAt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of a private address nobody outside can say whose it is. Who names one has
+// those who know it look there, on their own network; but what goes there is
+// bounded, and no guesses at ports are among it.
+func TestNeighbourIsSparedGuesses(t *testing.T) {
+	inWorldAt(t, publicServer, func(w *world) {
+		w.sim.Latency(20 * time.Millisecond)
+		router := w.sim.NAT(netip.MustParseAddr("203.0.113.20"), hostnet.EasyNAT())
+		victim := netip.MustParseAddr("192.168.2.99")
+		router.Host(victim)
+		bo := w.person("Bo", router.Host(netip.MustParseAddr("192.168.2.2")), keys()[0])
+		defer bo.stop()
+		mal, stop := w.mallory(netip.MustParseAddr("203.0.113.201"), nil)
+		defer stop()
+		if !bo.await(time.Minute, func() bool { return bo.online && bo.people["Mal"].Name != "" }) {
+			t.Fatal("nobody is there")
+		}
+		reached := aim(&router.Network, victim)
+		const introductions, addresses = 30, 8
+		for n := range byte(introductions) {
+			mal.introduce(bo, n, named(victim))
+			settle(2 * time.Second)
+		}
+		settle(30 * time.Second)
+		datagrams, bytes := reached.take()
+		t.Logf("%d bytes had %d datagrams sent to a neighbour, %d bytes", mal.spent, datagrams, bytes)
+		// In two seconds seven probes, and two connections tried with as many
+		// packets each, for each address.
+		if mal.answers < 10 || datagrams == 0 || datagrams > introductions*addresses*7*3 {
+			t.Errorf("%d introductions had %d datagrams sent to a neighbour, %d bytes", mal.answers, datagrams, bytes)
+		}
+	})
 }
 
 // writes sends somebody a text that doesn't have to arrive.
