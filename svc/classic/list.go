@@ -10,9 +10,9 @@ import (
 	"syscall"
 	"time"
 
-	wire "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
 	"earshot/svc/limit"
+	wire "earshot/protocol/classic"
 )
 
 // spareConns is how many list connections there may be beyond those of users:
@@ -49,14 +49,9 @@ func (l *encodedList) in(e wire.Encoding) []byte {
 // accept serves one of the list ports until it is closed.
 func (s *Server) accept(ctx context.Context, l net.Listener, framing wire.Framing) {
 	for {
-		conn, err := l.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
+		conn, err := hostnet.Accept(ctx, l, s.cfg.Log)
+		if err != nil {
 			return
-		case err != nil:
-			s.cfg.Log.Warn("a list connection could not be accepted", "error", err)
-			hostnet.Pause(ctx, 50*time.Millisecond)
-			continue
 		}
 		from := hostnet.AddrPort(conn.RemoteAddr()).Addr()
 		if !s.open(conn, from) {

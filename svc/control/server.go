@@ -96,16 +96,10 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.cfg.Listener.Close() })
 	defer stop()
-	for ctx.Err() == nil {
-		conn, err := s.cfg.Listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			break
-		}
+	for {
+		conn, err := hostnet.Accept(ctx, s.cfg.Listener, s.cfg.Log)
 		if err != nil {
-			// The process is out of descriptors, or the peer has gone again.
-			s.cfg.Log.Warn("a secure connection could not be accepted", "error", err)
-			hostnet.Pause(ctx, 50*time.Millisecond)
-			continue
+			break
 		}
 		s.admit(ctx, conn)
 	}

@@ -183,7 +183,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	var mainErr, webErr error
 	others.Go(func() {
 		if c.control == nil {
-			greet(ctx, s.main)
+			greet(ctx, s.main, c.cfg.Log)
 			return
 		}
 		mainErr = c.control.Run(ctx)
@@ -314,18 +314,13 @@ const greeting = "This is Earshot's coordinator. To come online, start the progr
 
 // greet answers connections to the main TCP port, one after the other, until
 // ctx ends.
-func greet(ctx context.Context, l net.Listener) {
+func greet(ctx context.Context, l net.Listener, log *slog.Logger) {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	for {
-		conn, err := l.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
+		conn, err := hostnet.Accept(ctx, l, log)
+		if err != nil {
 			return
-		case err != nil:
-			// The process is out of descriptors, or the peer has gone again.
-			hostnet.Pause(ctx, 50*time.Millisecond)
-			continue
 		}
 		// The socket's buffer takes this whole, so nobody can delay it.
 		_ = conn.SetDeadline(time.Now().Add(time.Second))

@@ -203,15 +203,9 @@ type door struct {
 // Accept implements net.Listener. It fails only once the listener is closed.
 func (d door) Accept() (net.Conn, error) {
 	for {
-		conn, err := d.Listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return nil, err
-		}
+		conn, err := hostnet.Accept(d.ctx, d.Listener, d.server.cfg.Log)
 		if err != nil {
-			// The process is out of descriptors, or the peer has gone again.
-			d.server.cfg.Log.Warn("a connection to the web port could not be accepted", "error", err)
-			hostnet.Pause(d.ctx, 50*time.Millisecond)
-			continue
+			return nil, err
 		}
 		if v := d.server.admit(d.ctx, conn); v != nil {
 			return v, nil
