@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -41,6 +42,15 @@ type coordinator struct {
 	stun []uint32
 	// answers counts introductions that answer one, by name.
 	answers map[string]int
+	// asked are all introductions, in order.
+	asked []asked
+}
+
+// asked is a device that wants to be introduced.
+type asked struct {
+	by string
+	at time.Time
+	*wire.Introduce
 }
 
 type guest struct {
@@ -120,6 +130,7 @@ func (c *coordinator) serve(conn *tls.Conn) {
 			g.user.Status = body.SetStatus.GetStatus()
 			c.change(&wire.Delta{Change: &wire.Delta_Put{Put: g.user}})
 		case *wire.ToCoordinator_Introduce:
+			c.asked = append(c.asked, asked{g.user.GetName(), time.Now(), body.Introduce})
 			if body.Introduce.GetAnswer() {
 				c.answers[g.user.GetName()]++
 			}
