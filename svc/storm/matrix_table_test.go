@@ -56,11 +56,12 @@ func stats(all []outcome) (rows []string) {
 				if len(some) == 0 {
 					continue
 				}
-				row := fmt.Sprintf("| %s | %s | %.0f %% | %d | %d | %d |", layoutNames[l], v, 100*loss, len(some), straight, soon)
+				var row strings.Builder
+				fmt.Fprintf(&row, "| %s | %s | %.0f %% | %d | %d | %d |", layoutNames[l], v, 100*loss, len(some), straight, soon)
 				for _, latency := range latencies {
-					row += " " + numbers(some, func(o outcome) (float64, bool) { return o.rounds(o.first), o.latency == latency }) + " |"
+					fmt.Fprintf(&row, " %s |", numbers(some, func(o outcome) (float64, bool) { return o.rounds(o.first), o.latency == latency }))
 				}
-				rows = append(rows, fmt.Sprintf("%s %s | %s |", row,
+				rows = append(rows, fmt.Sprintf("%s %s | %s |", row.String(),
 					numbers(some, func(o outcome) (float64, bool) { return o.direct.Seconds(), o.straight() }),
 					numbers(some, func(o outcome) (float64, bool) { return o.rounds(o.back), true })))
 			}
