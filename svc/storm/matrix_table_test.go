@@ -75,7 +75,8 @@ const matrixHead = `# Who reaches whom, in theory and in memory
 ` + "`make nat-theory`" + ` writes this file; it is TestMatrix of svc/storm with all of its %d cells: whole clients
 (p2p/secure with quic-go) and a whole coordinator, behind NATs in memory (protocol/hostnet), in fake time. In every
 cell every message arrived, once, within %v of being sent, and what theory says about the path (the function
-` + "`theory`" + ` there) came true; the run fails otherwise.
+` + "`theory`" + ` there) came true; the run fails otherwise. Losses are of datagrams: TCP, and with it the
+relay, loses nothing here, and takes no longer.
 
 The kinds are those of RFC 4787: mapping that is endpoint-independent (EIM), or depends on the address (ADM) or on
 address and port (APDM); + is that a socket's own port is seen outside. Filtering alike: EIF, ADF, APDF.
