@@ -112,7 +112,7 @@ var (
 func sources(t *testing.T, visit func(file, text string)) {
 	t.Helper()
 	err := filepath.WalkDir("..", func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, ".html") || strings.HasSuffix(file, "_test.go") {
 			return err
 		}
 		b, err := os.ReadFile(file)

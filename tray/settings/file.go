@@ -155,7 +155,7 @@ func Encode(c Chosen) []byte {
 		if !ok || s.Outside || s.Kind == Folk {
 			continue
 		}
-		fmt.Fprintf(&b, "\n# %s\n%s = %s\n", english().T(s.Help), s.Name, tomlValue(value))
+		fmt.Fprintf(&b, "\n# %s\n%s = %s\n", strings.TrimSpace(english().T(s.Help)+" "+s.form()), s.Name, tomlValue(value))
 	}
 	people, _ := c["people"].(People)
 	for _, name := range slices.Sorted(maps.Keys(people)) {

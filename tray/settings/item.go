@@ -119,6 +119,13 @@ func (l *Live) item(s *Setting, chosen Chosen, values *Values, p *i18n.Printer) 
 	for _, c := range s.Choices {
 		item.Choices = append(item.Choices, Named{c.Value, c.label(p)})
 	}
+	if s.Name == "language" {
+		for _, tag := range i18n.Languages() { // some were dropped in
+			if !slices.Contains(s.values(), tag) {
+				item.Choices = append(item.Choices, Named{tag, tag})
+			}
+		}
+	}
 	rule, locked := l.policy.Locked[s.Name]
 	if locked {
 		item.Locked = true

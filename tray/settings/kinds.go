@@ -209,6 +209,22 @@ func (s *Setting) wrong() *Problem {
 	return problem("SettingsWrongText")
 }
 
+// form says in a file what may be written.
+func (s *Setting) form() string {
+	switch s.Kind {
+	case Switch:
+		return "Write true or false."
+	case Until:
+		return "Write the date and time of its end."
+	case Text:
+		if len(s.Choices) > 0 {
+			return "Such as " + strings.Join(s.values(), ", ") + "."
+		}
+		return ""
+	}
+	return s.wrong().Error()
+}
+
 // Text is a value as people write it, and as parse reads it.
 func (s *Setting) Text(value any) string {
 	switch value := value.(type) {
