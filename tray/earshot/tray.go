@@ -38,7 +38,7 @@ func (c *command) tray(ctx context.Context, engine localapi.Engine, log *slog.Lo
 	var running sync.WaitGroup
 	running.Go(func() {
 		// Without notifications the rest is still of use.
-		if err := notify.Run(ctx, engine, c.p, notify.Options{Log: log, Settings: c.live}); err != nil {
+		if err := notify.Run(ctx, engine, c.p, notify.Options{Log: log}); err != nil {
 			log.Error("no notifications", "error", err)
 		}
 	})

@@ -21,8 +21,6 @@ type Options struct {
 	// Log takes what a person does not have to see; nil drops it. It never
 	// gets the text of a message.
 	Log *slog.Logger
-	// Settings are those of the engine; nil are the defaults.
-	Settings *settings.Live
 }
 
 // sink shows notes on the desktop. Its methods are called from one goroutine.
@@ -56,9 +54,6 @@ func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop s
 	defer func() { cancel(); <-followed }()
 
 	policy := newPolicy(p)
-	if opts.Settings != nil {
-		policy.adopt(opts.Settings.Values(), time.Now())
-	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -68,8 +63,12 @@ func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop s
 		case <-followed:
 			return followErr
 		case e := <-events:
-			if opts.Settings != nil && (e.Type == chat.EventSettings || e.Type == chat.EventSnapshot) {
-				policy.adopt(opts.Settings.Values(), time.Now())
+			if e.Type == chat.EventSettings || e.Type == chat.EventSnapshot {
+				if items, err := engine.Settings(ctx); err == nil {
+					policy.adopt(settings.FromItems(items), time.Now())
+				} else {
+					log.Error("the settings are not known", "error", err)
+				}
 			}
 			for _, key := range policy.event(e, time.Now()) {
 				desktop.withdraw(key)

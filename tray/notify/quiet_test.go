@@ -221,6 +221,9 @@ type secretary struct {
 	live *settings.Live
 }
 
+func (s *secretary) Settings(context.Context) ([]settings.Item, error) {
+	return s.live.List(english), nil
+}
 func (s *secretary) ResetSetting(ctx context.Context, name string) error {
 	return s.live.Reset(ctx, name)
 }
@@ -255,7 +258,7 @@ func TestOnceIsOnce(t *testing.T) {
 		}
 		s, w := &secretary{office: newOffice(), live: live}, &wall{clicks: make(chan string)}
 		done := make(chan error, 1)
-		go func() { done <- run(t.Context(), s, english, w, Options{Log: discard, Settings: live}) }()
+		go func() { done <- run(t.Context(), s, english, w, Options{Log: discard}) }()
 		set := func(name string, value any) {
 			t.Helper()
 			if err := live.Set(t.Context(), name, value); err != nil {
@@ -263,6 +266,7 @@ func TestOnceIsOnce(t *testing.T) {
 			}
 			s.events <- chat.Event{Type: chat.EventSettings, Settings: []string{name}}
 		}
+		s.events <- chat.Event{Type: chat.EventSnapshot, Status: new(chat.Status)}
 		set("notify_login", false)
 		set("people.Ann.login", "once")
 		for range 2 {

@@ -10,6 +10,7 @@ import (
 
 	"earshot/tray/chat"
 	"earshot/tray/localapi"
+	"earshot/tray/settings"
 )
 
 // office is an engine whose events are in the test's hand.
@@ -36,6 +37,8 @@ func (o *office) Next(ctx context.Context) (chat.Event, error) {
 		return chat.Event{}, ctx.Err()
 	}
 }
+
+func (o *office) Settings(context.Context) ([]settings.Item, error) { return nil, nil }
 
 func newOffice() *office {
 	return &office{events: make(chan chat.Event, 64), composed: make(chan string, 8)}

@@ -57,6 +57,27 @@ func (l *Live) List(p *i18n.Printer) []Item {
 	return items
 }
 
+// FromItems returns the values that a list tells of, also one that came as JSON.
+func FromItems(items []Item) *Values {
+	v := new(Defaults())
+	for i := range items {
+		s, ok := Find(items[i].Name)
+		if !ok || s.at == nil {
+			continue
+		}
+		value := items[i].Value
+		if s.Kind == Folk {
+			value = items[i].People()
+		} else if checked, wrong := s.Check(value, time.Time{}); wrong == nil {
+			value = checked
+		} else {
+			continue // from a program that knows other values
+		}
+		s.put(v, value)
+	}
+	return v
+}
+
 // Pick returns one setting of a list, or what holds for one person in one
 // thing. An error is a *Problem.
 func Pick(items []Item, name string) (Item, error) {

@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"reflect"
@@ -257,6 +258,13 @@ func TestSetAndReset(t *testing.T) {
 	}
 	if item, err := settings.Pick(l.List(english), "people.Ann Li.login"); err != nil || item.Text != "once" {
 		t.Errorf("%+v, %v", item, err)
+	}
+
+	// As JSON the values are the same.
+	b, err := json.Marshal(l.List(english))
+	var items []settings.Item
+	if err = errors.Join(err, json.Unmarshal(b, &items)); err != nil || !reflect.DeepEqual(settings.FromItems(items), l.Values()) {
+		t.Errorf("%+v, %v", settings.FromItems(items), err)
 	}
 
 	// What somebody writes into the file meanwhile stays.

@@ -108,18 +108,23 @@ func (c Chosen) over(p Policy) Values {
 		if rule, ok := p.Locked[s.Name]; ok {
 			value = rule.Value
 		}
-		switch to := s.at(&v).(type) {
-		case *bool:
-			*to = value.(bool)
-		case *int:
-			*to = value.(int)
-		case *string:
-			*to = value.(string)
-		case *People:
-			*to = value.(People)
-		}
+		s.put(&v, value)
 	}
 	return v
+}
+
+// put sets its field to a value as Check returns it.
+func (s *Setting) put(v *Values, value any) {
+	switch to := s.at(v).(type) {
+	case *bool:
+		*to = value.(bool)
+	case *int:
+		*to = value.(int)
+	case *string:
+		*to = value.(string)
+	case *People:
+		*to = value.(People)
+	}
 }
 
 // differ returns the names of the settings of which a and b have other values,
