@@ -40,6 +40,9 @@ type Status struct {
 	// Language is the BCP 47 tag of the interface.
 	Language string `json:"language"`
 	Version  string `json:"version"`
+	// Seat tells the desktop session in which the client runs from others of
+	// the same account; empty if it runs in none.
+	Seat string `json:"seat,omitempty"`
 }
 
 // Presence is how available a person is.
@@ -316,6 +319,9 @@ const (
 	// EventNotice is a sentence that the person should see once: Notice, about
 	// Peer if that is set.
 	EventNotice EventType = "notice"
+	// EventQuit is the person's wish to end the client, wherever it shows. It
+	// doesn't come before other ends, such as that of a desktop session.
+	EventQuit EventType = "quit"
 	// EventSettings is a change of settings: Settings names them.
 	EventSettings EventType = "settings"
 	// EventOpen asks the popup process to open the window for Peer; an empty

@@ -71,6 +71,8 @@ type Config struct {
 	// first, until it has ended. It is called again only after it returned.
 	// Its error reads as a sentence. If it is nil there are no windows.
 	StartPopup func(ctx context.Context, peer string) error
+	// Seat is what Status says of it.
+	Seat string
 	// Log takes what a person need not see; nil drops it.
 	Log *slog.Logger
 }
@@ -190,6 +192,7 @@ func New(ctx context.Context, config Config) (*Engine, error) {
 	e.status = chat.Status{
 		Connection: chat.Connecting, Name: config.Name, Server: config.Server,
 		Language: e.p.Tag().String(), Version: config.Version, Own: normalOwn(config.Status),
+		Seat: config.Seat,
 	}
 	if err := e.load(ctx); err != nil {
 		return nil, err
@@ -384,4 +387,11 @@ func (e *Engine) end() {
 }
 
 // Quit implements localapi.Engine.
-func (e *Engine) Quit() { e.quitOnce.Do(func() { close(e.quit) }) }
+func (e *Engine) Quit() {
+	e.quitOnce.Do(func() {
+		e.mu.Lock()
+		e.publishLocked(chat.Event{Type: chat.EventQuit})
+		e.mu.Unlock()
+		close(e.quit)
+	})
+}

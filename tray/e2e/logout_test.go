@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -65,4 +66,52 @@ func busOf(t *testing.T, d *desktoptest.Desktop) int {
 	}
 	t.Fatal("the desktop has no bus")
 	return 0
+}
+
+// Somebody who is logged in twice, as on a terminal server, has icon, windows
+// and notifications in both sessions and one client; and still has one when the
+// session ends in which it runs.
+func TestOnePersonInTwoSessions(t *testing.T) {
+	first, ann, bo := startOffice(t)
+	second := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	env := append(second.Env(), "HOME="+first.Home, "XDG_RUNTIME_DIR="+first.Runtime)
+	companion := start(t, "earshot in the second session", env, earshot, "run", "--profile", ann.profile)
+	second.AwaitTrayIcon()
+	if got := ann.status(t).Connection; got != "online" {
+		t.Errorf("with a second icon the client is %s", got)
+	}
+
+	click(t, second, bo.name, "e2e-second-session-menu")
+	second.AwaitWindow(bo.name)
+	if windows := first.Windows(bo.name); len(windows) > 0 {
+		t.Errorf("the first session has the windows %q", windows)
+	}
+	second.Type("from the second desk")
+	second.Key("Return")
+	bo.waitMessage(t, ann.name, "from the second desk")
+	second.Key("Escape")
+	bo.must(t, "send", ann.name, "to both desks")
+	for name, d := range map[string]*desktoptest.Desktop{"first": first, "second": second} {
+		d.Await("the notification in the "+name+" session", func() bool { return d.Bubbles() > 0 })
+	}
+
+	// A second start in that session opens Find there.
+	find := start(t, "a second start", env, earshot, "run", "--profile", ann.profile)
+	second.AwaitWindow("Find people")
+	second.Key("Escape")
+	select {
+	case <-find.exited:
+	case <-time.After(patience):
+		t.Error("it did not end with its window")
+	}
+
+	bo.mark()
+	signalTo(t, busOf(t, first), syscall.SIGTERM)
+	bo.wait(t, "Ann's logout", isLogout(ann.name))
+	bo.wait(t, "Ann's login from the second session", isLogin(ann.name))
+	<-companion.exited
+	second.AwaitTrayIcon()
+	if out, err := exec.CommandContext(t.Context(), earshot, "quit", "--profile", ann.profile).CombinedOutput(); err != nil {
+		t.Logf("quit: %v: %s", err, out)
+	}
 }

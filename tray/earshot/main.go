@@ -41,7 +41,7 @@ func main() {
 		ends = append(ends, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
-	c := &command{ctx: ctx, in: os.Stdin, out: os.Stdout, errOut: os.Stderr}
+	c := &command{ctx: ctx, stop: stop, in: os.Stdin, out: os.Stdout, errOut: os.Stderr}
 	code := c.run(os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -50,6 +50,7 @@ func main() {
 // command is one start of the program.
 type command struct {
 	ctx         context.Context
+	stop        func() // ends ctx
 	in          io.Reader
 	out, errOut io.Writer
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -18,6 +19,9 @@ func (c *command) popup() error {
 	peer := ""
 	if len(c.opts.words) > 0 {
 		peer = c.opts.words[0]
+	}
+	if os.Getenv(ordersVariable) != "" {
+		return popup.Run(c.ctx, newOrders(c.client, c.in), c.p, peer)
 	}
 	return popup.Run(c.ctx, c.client, c.p, peer)
 }
@@ -41,12 +45,22 @@ func (c *command) startPopup(ctx context.Context, peer string) error {
 	if !hasDesktop() {
 		return errors.New(c.p.T("PopupNoDisplay"))
 	}
+	return c.runPopup(ctx, peer, nil)
+}
+
+// runPopup is startPopup with more windows to open, a name a line; nil leaves
+// that to the engine.
+func (c *command) runPopup(ctx context.Context, peer string, more io.Reader) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, program, "popup",
 		"--profile", c.profile.Dir(), "--language", c.p.Tag().String(), "--", peer)
+	if more != nil {
+		cmd.Stdin = more
+		cmd.Env = append(os.Environ(), ordersVariable+"=1")
+	}
 	var said bytes.Buffer
 	cmd.Stderr = &limited{buffer: &said, room: 64 << 10}
 	cmd.Cancel = func() error { return nil }

@@ -54,7 +54,7 @@ func (c *command) start() (err error) {
 }
 
 // second is a start beside a running client: it shows the Find window of that
-// one.
+// one, or, in another desktop session, what is to be seen of it there.
 func (c *command) second() error {
 	if c.opts.headless {
 		return errors.New(c.p.T("CliAlreadyRunning", "Dir", c.profile.Dir()))
@@ -66,7 +66,13 @@ func (c *command) second() error {
 	defer tick.Stop()
 	for {
 		allowForeground()
-		err := c.client.Compose(ctx, "")
+		status, err := c.client.Ask(ctx)
+		switch {
+		case err == nil && status.Seat != c.seat():
+			return c.companion()
+		case err == nil:
+			err = c.client.Compose(ctx, "")
+		}
 		if !errors.Is(err, localapi.ErrNotRunning) {
 			return err
 		}
@@ -173,7 +179,7 @@ func (c *command) serve(log *slog.Logger) (err error) {
 	engine, err := client.New(c.ctx, client.Config{
 		Transport: network, Store: messages, Printer: c.p, Name: name, Server: server, Version: version,
 		Device: key.Public(), Settings: c.live,
-		StartPopup: c.startPopup, Log: log,
+		StartPopup: c.startPopup, Seat: c.seat(), Log: log,
 	})
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ func (c *command) tray(ctx context.Context, engine localapi.Engine, log *slog.Lo
 			log.Error("no notifications", "error", err)
 		}
 	})
-	err := menu.Run(ctx, clicked{engine}, c.p, menu.Options{Log: log, Say: func(sentence string) {
+	err := menu.Run(ctx, clicked{engine}, c.p, menu.Options{Log: log, SessionEnded: c.stop, Say: func(sentence string) {
 		if err := notify.Say(sentence); err != nil {
 			log.Warn("a notification was not shown", "error", err)
 		}

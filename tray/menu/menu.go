@@ -12,6 +12,9 @@ type Options struct {
 	// Say shows a sentence that the person should read once, as a
 	// notification. If it is nil the sentence goes to Log alone.
 	Say func(sentence string)
+	// SessionEnded is called when the desktop session is over. If it is nil the
+	// engine is told to quit.
+	SessionEnded func()
 }
 
 func (o *Options) fill() {

@@ -67,7 +67,7 @@ func watchTray(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opt
 					// Not every desktop ends what runs in it when the person logs out, but
 					// all of them end the bus, without which there is no icon.
 					opts.Log.Info("the desktop session has ended")
-					engine.Quit()
+					opts.SessionEnded()
 				}
 				return
 			}

@@ -24,6 +24,9 @@ import (
 // waits for a tray to come.
 func Run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Options) error {
 	opts.fill()
+	if opts.SessionEnded == nil {
+		opts.SessionEnded = engine.Quit
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !available() {

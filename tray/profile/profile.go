@@ -61,8 +61,17 @@ var ErrInUse = errors.New("profile: another client is running in it")
 // Lock makes this process the only client of the profile until the lock is
 // released or the process ends, however that happens. It returns ErrInUse if
 // there is one already.
-func (p Profile) Lock() (*Lock, error) {
-	f, err := os.OpenFile(filepath.Join(p.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+func (p Profile) Lock() (*Lock, error) { return p.lock("lock") }
+
+// LockSeat makes this process the only one that shows the client in a desktop
+// session, as Lock does.
+func (p Profile) LockSeat(seat string) (*Lock, error) {
+	sum := sha256.Sum256([]byte(seat))
+	return p.lock("lock-" + hex.EncodeToString(sum[:4]))
+}
+
+func (p Profile) lock(name string) (*Lock, error) {
+	f, err := os.OpenFile(filepath.Join(p.dir, name), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
 	}
