@@ -146,7 +146,7 @@ func (m *Machine) Step(event any, now time.Time) (actions []any, wake time.Time)
 	case Told:
 		m.tell(e, now)
 	case Placed:
-		m.cfg.Local, m.cfg.TTL = e.Local, e.TTL
+		m.place(e, now)
 	case Heard:
 		m.hear(e, now)
 	case Opened:
@@ -180,6 +180,18 @@ func (m *Machine) tell(e Told, now time.Time) {
 func (m *Machine) mightBeHard() bool {
 	return m.cfg.Local == wire.Nat_NAT_HARD || m.remote == wire.Nat_NAT_HARD ||
 		m.cfg.Local == wire.Nat_NAT_BLOCKED || m.remote == wire.Nat_NAT_BLOCKED
+}
+
+// place takes what is known of this device's own network now. Openers that
+// didn't get far enough leave again at once.
+func (m *Machine) place(e Placed, now time.Time) {
+	before := m.opener()
+	m.cfg.Local, m.cfg.TTL = e.Local, e.TTL
+	for _, t := range m.targets {
+		if m.opener() > before && m.ttl(t, now) > 0 {
+			t.sent = 0
+		}
+	}
 }
 
 // aim adds a candidate, unless there is one of that address.

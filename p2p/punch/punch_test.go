@@ -326,6 +326,25 @@ func TestCrowdIsPlaced(t *testing.T) {
 	}
 }
 
+// An opener that didn't get past all NATs leaves again once it is known how far
+// it has to go, and not again for less.
+func TestOpenerIsPlaced(t *testing.T) {
+	m := New(Config{Answers: true, Local: wire.Nat_NAT_EASY}, begin)
+	actions, _ := m.Step(Told{wire.Nat_NAT_EASY, []Candidate{{wire.Candidate_KIND_REFLEXIVE, reflexive}}}, begin)
+	if want := []any{Send{To: reflexive, TTL: defaultTTL}}; !slices.Equal(actions, want) {
+		t.Errorf("at first %v", actions)
+	}
+	now := begin.Add(10 * time.Millisecond)
+	for _, c := range []struct {
+		ttl  int
+		want []any
+	}{{4, []any{Send{To: reflexive, TTL: 4}}}, {4, nil}, {3, nil}} {
+		if actions, _ := m.Step(Placed{wire.Nat_NAT_EASY, c.ttl}, now); !slices.Equal(actions, c.want) {
+			t.Errorf("placed by TTL %d: %v", c.ttl, actions)
+		}
+	}
+}
+
 // However many candidates a device names, and whatever it says, the probes are
 // bounded.
 func TestBudget(t *testing.T) {

@@ -27,7 +27,7 @@ const (
 	askWithin     = 3 * time.Second
 	examineWithin = 8 * time.Second
 	// introduceWithin is how long an introduction waits for what isn't known.
-	introduceWithin = 400 * time.Millisecond
+	introduceWithin = 200 * time.Millisecond
 )
 
 // outside is what this device knows of its way out. One mutex guards it; asker

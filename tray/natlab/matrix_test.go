@@ -42,6 +42,8 @@ func TestMatrix(t *testing.T) {
 				n := times
 				if *results != "" && c.often() {
 					n = 20
+				} else if c.latency > 0 {
+					n = max(n, 5)
 				}
 				table[i] = entry{cell: c}
 				table[i].runs = c.measure(t, n)
