@@ -29,6 +29,7 @@ type Store interface {
 	Unread(ctx context.Context, peer string) ([]store.Row, error)
 	Recipients(ctx context.Context, id int64) ([]chat.Recipient, error)
 	History(ctx context.Context, peer string, before int64, limit int) ([]chat.Message, error)
+	Draft(ctx context.Context, peer string) (chat.Draft, error)
 }
 
 // Limits.

@@ -54,7 +54,11 @@ func (e *engine) Retry(_ context.Context, id int64) error {
 	e.note("retry %d", id)
 	return errors.New("plain error")
 }
-func (e *engine) MarkRead(_ context.Context, peer string) error { e.note("read %q", peer); return nil }
+func (e *engine) Draft(_ context.Context, peer string) (chat.Draft, error) {
+	return chat.Draft{To: peer, Text: "kept", Urgent: true}, nil
+}
+func (e *engine) KeepDraft(_ context.Context, d chat.Draft) error { e.note("keep %+v", d); return nil }
+func (e *engine) MarkRead(_ context.Context, peer string) error   { e.note("read %q", peer); return nil }
 func (e *engine) Compose(_ context.Context, peer string) error {
 	e.note("compose %q", peer)
 	return nil
@@ -121,14 +125,18 @@ func TestCallsPassThrough(t *testing.T) {
 		t.Errorf("retry: %v", err)
 	}
 	_, err1 := c.History(ctx, "a&b=c", 9, 2)
-	if err := errors.Join(err1, c.MarkRead(ctx, "Bo"), c.Compose(ctx, "")); err != nil {
+	draft := chat.Draft{To: "Bo", Text: "half", ReplyTo: 3, Urgent: true}
+	if err := errors.Join(err1, c.MarkRead(ctx, "Bo"), c.Compose(ctx, ""), c.KeepDraft(ctx, draft)); err != nil {
 		t.Error(err)
+	}
+	if got, err := c.Draft(ctx, "a&b=c"); err != nil || got != (chat.Draft{To: "a&b=c", Text: "kept", Urgent: true}) {
+		t.Errorf("draft %+v, %v", got, err)
 	}
 	if err := c.End(ctx); err != nil {
 		t.Error(err)
 	}
 	<-e.quit
-	want := []string{"retry 3", `history "a&b=c" 9 2`, `read "Bo"`, `compose ""`}
+	want := []string{"retry 3", `history "a&b=c" 9 2`, `read "Bo"`, `compose ""`, `keep {To:Bo Text:half ReplyTo:3 Urgent:true}`}
 	if !reflect.DeepEqual(e.calls, want) {
 		t.Errorf("calls %q, not %q", e.calls, want)
 	}

@@ -95,6 +95,18 @@ func (c *Client) Send(ctx context.Context, draft chat.Draft, wait bool) (chat.Me
 	return message, err
 }
 
+// Draft implements Engine.
+func (c *Client) Draft(ctx context.Context, peer string) (chat.Draft, error) {
+	var draft chat.Draft
+	err := c.do(ctx, "GET", "/v1/draft?"+url.Values{"peer": {peer}}.Encode(), nil, &draft)
+	return draft, err
+}
+
+// KeepDraft implements Engine.
+func (c *Client) KeepDraft(ctx context.Context, draft chat.Draft) error {
+	return c.do(ctx, "POST", "/v1/draft", draft, nil)
+}
+
 // Retry implements Engine.
 func (c *Client) Retry(ctx context.Context, id int64) error {
 	return c.do(ctx, "POST", "/v1/retry", idRequest{ID: id}, nil)

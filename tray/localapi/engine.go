@@ -14,6 +14,8 @@
 //	POST /v1/delete    {"id"}                takes a message of one's own back
 //	POST /v1/acknowledge {"id"}              answers an urgent message
 //	POST /v1/typing    {"peer","active"}     tells peer that the person writes
+//	GET  /v1/draft?peer=                     chat.Draft, what was written and not sent
+//	POST /v1/draft     chat.Draft            keeps one; without a text, forgets it
 //	POST /v1/presence  chat.OwnStatus        what the person says of itself
 //	GET  /v1/safety?peer=                    chat.Safety
 //	POST /v1/trust     {"peer","action"}     chat.TrustAction
@@ -80,6 +82,11 @@ type Engine interface {
 	// Typing tells peer that the person is writing, or has stopped. It is
 	// repeated every three seconds while it lasts.
 	Typing(peer string, active bool)
+	// Draft returns what the person has written to peer and not sent; without a
+	// text if there is nothing. KeepDraft keeps that, whatever becomes of the
+	// process, or forgets it if it has no text. Send does not touch it.
+	Draft(ctx context.Context, peer string) (chat.Draft, error)
+	KeepDraft(ctx context.Context, draft chat.Draft) error
 	// SetStatus changes what the person says of itself, and remembers it.
 	SetStatus(ctx context.Context, own chat.OwnStatus) error
 	// Safety returns what the person and peer can compare.

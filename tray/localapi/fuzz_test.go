@@ -53,6 +53,10 @@ func (e *echo) OfferJoin(context.Context) (chat.JoinOffer, error) {
 func (e *echo) Diagnose(_ context.Context, names []string) (chat.Diagnosis, error) {
 	return chat.Diagnosis{}, e.note(names)
 }
+func (e *echo) Draft(_ context.Context, peer string) (chat.Draft, error) {
+	return chat.Draft{}, e.note(peer)
+}
+func (e *echo) KeepDraft(_ context.Context, d chat.Draft) error { return e.note(d) }
 func (e *echo) RemoveDevice(_ context.Context, id string) error { return e.note(id) }
 func (e *echo) Retry(_ context.Context, id int64) error         { return e.note(id) }
 func (e *echo) MarkRead(_ context.Context, peer string) error   { return e.note(peer) }

@@ -50,6 +50,12 @@ func handler(engine Engine) http.Handler {
 	localhttp.Post(s, "/v1/messages", func(r *http.Request, in *sendRequest) (any, error) {
 		return engine.Send(r.Context(), in.Draft, in.Wait)
 	})
+	s.Get("/v1/draft", func(r *http.Request) (any, error) {
+		return engine.Draft(r.Context(), r.URL.Query().Get("peer"))
+	})
+	localhttp.Post(s, "/v1/draft", func(r *http.Request, in *chat.Draft) (any, error) {
+		return struct{}{}, engine.KeepDraft(r.Context(), *in)
+	})
 	localhttp.Post(s, "/v1/retry", func(r *http.Request, in *idRequest) (any, error) {
 		return struct{}{}, engine.Retry(r.Context(), in.ID)
 	})

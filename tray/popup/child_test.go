@@ -29,6 +29,8 @@ type childSetup struct {
 	Status   chat.Status
 	Roster   []chat.Person
 	History  []chat.Message
+	// Drafts is the file in which the engine keeps drafts; none if it is empty.
+	Drafts string
 }
 
 // order is what the test tells the popup process's engine, a line each.
@@ -69,12 +71,13 @@ type childEngine struct {
 	events chan chat.Event
 
 	mu      sync.Mutex
+	drafts  string
 	history []chat.Message // guarded by mu
 	refuse  string         // guarded by mu
 }
 
 func newChildEngine(s childSetup) *childEngine {
-	e := &childEngine{events: make(chan chat.Event, 100), history: s.History}
+	e := &childEngine{events: make(chan chat.Event, 100), history: s.History, drafts: s.Drafts}
 	e.events <- chat.Event{Type: chat.EventSnapshot, Status: &s.Status, Roster: s.Roster}
 	return e
 }
@@ -134,6 +137,43 @@ func (e *childEngine) Send(_ context.Context, d chat.Draft, _ bool) (chat.Messag
 	e.events <- chat.Event{Type: chat.EventMessage, Message: &m}
 	e.events <- chat.Event{Type: chat.EventState, Message: &sent}
 	return m, nil
+}
+
+func (e *childEngine) Draft(_ context.Context, peer string) (chat.Draft, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return readDrafts(e.drafts)[peer], nil
+}
+
+func (e *childEngine) KeepDraft(_ context.Context, d chat.Draft) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.drafts == "" {
+		return nil
+	}
+	all := readDrafts(e.drafts)
+	if all[d.To] = d; d.Text == "" {
+		delete(all, d.To)
+	}
+	b, err := json.Marshal(all)
+	if err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile(e.drafts+".new", b, 0o600); err != nil {
+		panic(err)
+	}
+	return os.Rename(e.drafts+".new", e.drafts)
+}
+
+// readDrafts reads what an engine has kept.
+func readDrafts(file string) map[string]chat.Draft {
+	all := make(map[string]chat.Draft)
+	if b, err := os.ReadFile(file); err == nil {
+		if err := json.Unmarshal(b, &all); err != nil {
+			panic(err)
+		}
+	}
+	return all
 }
 
 func (e *childEngine) Edit(_ context.Context, id int64, text string) error {

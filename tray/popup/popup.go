@@ -39,6 +39,8 @@ type Engine interface {
 	History(ctx context.Context, peer string, before int64, limit int) ([]chat.Message, error)
 	Send(ctx context.Context, draft chat.Draft, wait bool) (chat.Message, error)
 	Retry(ctx context.Context, id int64) error
+	Draft(ctx context.Context, peer string) (chat.Draft, error)
+	KeepDraft(ctx context.Context, draft chat.Draft) error
 	Edit(ctx context.Context, id int64, text string) error
 	Delete(ctx context.Context, id int64) error
 	Acknowledge(ctx context.Context, id int64) error
@@ -80,6 +82,9 @@ func run(ctx context.Context, engine Engine, p *i18n.Printer, toolkit ui.Toolkit
 	var listener sync.WaitGroup
 	listener.Go(func() { a.listen(ctx, sub) })
 	err := toolkit.Run(ctx, func() { a.Trace("toolkit started") })
+	for _, talk := range a.talks { // closed by nobody
+		talk.Keep()
+	}
 	cancel()
 	sub.Close()
 	listener.Wait()
@@ -258,6 +263,42 @@ func (a *app) restore(peer, text string, problem error) {
 		return
 	}
 	talk.Restore(text, problem)
+}
+
+// Draft implements model.Work.
+func (a *app) Draft(peer string, then func(chat.Draft, error)) {
+	a.sends.add(&a.calls, func() {
+		ctx, cancel := context.WithTimeout(a.ctx, callLimit)
+		defer cancel()
+		draft, err := a.engine.Draft(ctx, peer)
+		a.toolkit.Post(func() { then(draft, err) })
+	})
+}
+
+// KeepDraft implements model.Work.
+func (a *app) KeepDraft(draft chat.Draft, then func(error)) {
+	a.sends.add(&a.calls, func() {
+		ctx, cancel := context.WithTimeout(a.ctx, callLimit)
+		defer cancel()
+		err := a.engine.KeepDraft(ctx, draft)
+		a.toolkit.Post(func() { then(err) })
+	})
+}
+
+// Later implements model.Work.
+func (a *app) Later(d time.Duration, f func()) (stop func()) {
+	stopped := false // read and written on the toolkit's thread
+	timer := time.AfterFunc(d, func() {
+		a.toolkit.Post(func() {
+			if !stopped {
+				f()
+			}
+		})
+	})
+	return func() {
+		stopped = true
+		timer.Stop()
+	}
 }
 
 // What follows implements model.Work by calls of the engine of the same name.

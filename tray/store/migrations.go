@@ -86,4 +86,12 @@ var migrations = []string{
 		SELECT id, peer_key, peer, 'sending' FROM messages WHERE state = 'sending' AND peer_key <> ',everyone';
 	INSERT INTO deliveries (item, person_key, person, device)
 		SELECT i.id, m.peer_key, m.peer, x'' FROM items i JOIN messages m ON m.id = i.message;`,
+	// What is being written and has not been sent.
+	`CREATE TABLE drafts (
+		peer_key TEXT PRIMARY KEY,
+		text     TEXT NOT NULL,
+		reply_to INTEGER NOT NULL,
+		urgent   INTEGER NOT NULL,
+		at       INTEGER NOT NULL
+	) STRICT, WITHOUT ROWID;`,
 }

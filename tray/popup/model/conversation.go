@@ -39,6 +39,7 @@ type Conversation struct {
 	// asked for: events are newer than its answer.
 	heard   map[int64]bool
 	marking bool
+	past    bool // the history has come
 
 	// editing is the message whose text is being changed, and replying the one
 	// that is being answered; 0 for none.
@@ -46,7 +47,8 @@ type Conversation struct {
 	// urgent says that the next message asks for an acknowledgement.
 	urgent bool
 	// kept is the draft that stood in the entry before a message was edited.
-	kept string
+	kept   string
+	drafts drafts
 	// comparing is what is shown to be compared; nil while nothing is.
 	comparing *chat.Safety
 	// typed is when the other side was last told that the person writes; zero
@@ -88,6 +90,7 @@ func (c *Conversation) Spec() ui.ConversationSpec {
 func (c *Conversation) Attach(view ui.Conversation) {
 	c.view = view
 	view.SetSendable(false)
+	c.loadDraft()
 	c.refresh()
 	c.load()
 }
@@ -198,6 +201,7 @@ func (c *Conversation) Send() {
 				return
 			}
 			c.put(m, false)
+			c.Keep()
 			c.refresh()
 		})
 	}
@@ -223,6 +227,7 @@ func (c *Conversation) sendable() bool {
 func (c *Conversation) Closed() {
 	if !c.closed {
 		c.stopTyping()
+		c.Keep()
 		c.closed = true
 		c.gone()
 	}
@@ -250,6 +255,7 @@ func (c *Conversation) load() {
 		for _, m := range messages {
 			c.put(m, !heard[m.ID])
 		}
+		c.past = true
 		c.refresh()
 		c.markRead()
 	})

@@ -24,6 +24,10 @@ type Work interface {
 	History(peer string, limit int, then func([]chat.Message, error))
 	Send(draft chat.Draft, then func(chat.Message, error))
 	Retry(id int64, then func(error))
+	// Draft asks for what an earlier window has left unsent, and KeepDraft keeps
+	// it for a later one. Both take their turn behind what is sent.
+	Draft(peer string, then func(chat.Draft, error))
+	KeepDraft(draft chat.Draft, then func(error))
 	Edit(id int64, text string, then func(error))
 	Delete(id int64, then func(error))
 	Acknowledge(id int64, then func(error))
@@ -35,6 +39,8 @@ type Work interface {
 	MarkRead(peer string, then func(error))
 	// Open shows the conversation with peer.
 	Open(peer string)
+	// Later calls f once after d, unless it is stopped before.
+	Later(d time.Duration, f func()) (stop func())
 	// Now is the time in the person's time zone.
 	Now() time.Time
 	// Trace records that something could be seen for the first time.

@@ -30,6 +30,44 @@ type fakeWork struct {
 	answers []func(error)
 	safety  func(chat.Safety, error)
 	now     time.Time
+	load    func(chat.Draft, error)
+	kept    []chat.Draft
+	keeps   []func(error)
+	later   map[int]later
+	timers  int
+}
+
+// later is something that is to be called after a while.
+type later struct {
+	at time.Time
+	f  func()
+}
+
+func (w *fakeWork) Draft(_ string, then func(chat.Draft, error)) { w.load = then }
+func (w *fakeWork) KeepDraft(d chat.Draft, then func(error)) {
+	w.kept = append(w.kept, d)
+	w.keeps = append(w.keeps, then)
+}
+
+func (w *fakeWork) Later(d time.Duration, f func()) (stop func()) {
+	if w.later == nil {
+		w.later = make(map[int]later)
+	}
+	w.timers++
+	id := w.timers
+	w.later[id] = later{w.now.Add(d), f}
+	return func() { delete(w.later, id) }
+}
+
+// pass lets time go by, and calls what was to be called.
+func (w *fakeWork) pass(d time.Duration) {
+	w.now = w.now.Add(d)
+	for id, l := range w.later {
+		if !l.at.After(w.now) {
+			delete(w.later, id)
+			l.f()
+		}
+	}
 }
 
 func (w *fakeWork) History(_ string, _ int, then func([]chat.Message, error)) {

@@ -15,6 +15,10 @@ func (c *Conversation) refresh() {
 	if c.view == nil {
 		return
 	}
+	if _, there := c.message(c.replying); c.past && !there {
+		c.replying = 0 // what a draft answered has been deleted, or is long past
+	}
+	c.keepLater()
 	first := c.shown.header.Name == ""
 	if header := c.header(); header != c.shown.header {
 		c.shown.header = header

@@ -58,12 +58,13 @@ type engine struct {
 	events chan chat.Event
 
 	mu      sync.Mutex
-	file    io.Writer      // guarded by mu
-	history []chat.Message // guarded by mu
+	file    io.Writer             // guarded by mu
+	history []chat.Message        // guarded by mu
+	drafts  map[string]chat.Draft // guarded by mu
 }
 
 func newEngine(file io.Writer) *engine {
-	e := &engine{events: make(chan chat.Event, 100), file: file}
+	e := &engine{events: make(chan chat.Event, 100), file: file, drafts: make(map[string]chat.Draft)}
 	status := chat.Status{Connection: chat.Online, Name: "me", Server: "demo", Language: "en"}
 	e.events <- chat.Event{Type: chat.EventSnapshot, Status: &status, Roster: []chat.Person{
 		{Name: "王小明", Online: true, Unread: 2},
@@ -138,6 +139,20 @@ func (e *engine) Retry(_ context.Context, id int64) error {
 	}
 	e.events <- chat.Event{Type: chat.EventState, Message: &sent}
 	e.note(line{Call: "retry", ID: id})
+	return nil
+}
+
+func (e *engine) Draft(_ context.Context, peer string) (chat.Draft, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.drafts[peer], nil
+}
+
+func (e *engine) KeepDraft(_ context.Context, d chat.Draft) error {
+	e.mu.Lock()
+	e.drafts[d.To] = d
+	e.mu.Unlock()
+	e.note(line{Call: "draft", Peer: d.To, Text: d.Text})
 	return nil
 }
 
