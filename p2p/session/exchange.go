@@ -127,11 +127,13 @@ func (d *device) setExchange(place **exchange, ex *exchange) {
 
 // meet takes an introduction. It returns what the machine is told.
 func (d *device) meet(i Introduction, now time.Time) any {
+	probed := len(i.Key) == punch.KeySize
 	var at []netip.AddrPort
 	for _, c := range i.Candidates {
-		at = append(at, c.At)
-		if c.Kind == wire.Candidate_KIND_REFLEXIVE || c.Kind == wire.Candidate_KIND_MAPPED {
-			at = at[:len(at)-1] // these are dialled once a probe has come through
+		// What is probed is dialled once a probe has come through: it may be a
+		// third party's, to whom a handshake is much and a probe is little.
+		if !probed && c.Kind != wire.Candidate_KIND_REFLEXIVE && c.Kind != wire.Candidate_KIND_MAPPED {
+			at = append(at, c.At)
 		}
 	}
 	told := punch.Told{Nat: i.Nat, Candidates: i.Candidates}
@@ -148,7 +150,7 @@ func (d *device) meet(i Introduction, now time.Time) any {
 		return nil
 	}
 	d.introduced, d.introducedAt, d.told = at, now, i.Candidates
-	if len(i.Key) == punch.KeySize {
+	if probed {
 		key := [punch.KeySize]byte(i.Key)
 		if old := d.answered; old == nil || old.key != key {
 			if !d.e.introductions.Allow() {
@@ -160,7 +162,7 @@ func (d *device) meet(i Introduction, now time.Time) any {
 		}
 		d.advance(d.answered, told, now)
 	}
-	return evIntroduced{blocked}
+	return evIntroduced{blocked, probed}
 }
 
 // advance gives a search an event, and does what follows.

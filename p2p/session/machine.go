@@ -121,6 +121,7 @@ type machine struct {
 	introduce time.Time // when to ask for an introduction; zero for never again
 	wanted    time.Time // until when a session is wanted though nothing waits
 	own       bool      // by this device, not by the other one
+	led       bool      // by the other one only, with which a path is searched for: none is tried blindly
 	backoff   backoff
 
 	relayed    bool      // there is a relay
@@ -155,7 +156,10 @@ type (
 		refused error // nil if it is stored
 	}
 	// evIntroduced says that the other device asks for a session.
-	evIntroduced struct{ blocked bool }
+	evIntroduced struct {
+		blocked bool
+		probed  bool // a path is searched for, and told of when it is found
+	}
 	// evRejected is what the other device said to a connection before it was
 	// ready.
 	evRejected struct{ why code }
@@ -229,6 +233,7 @@ func (m *machine) step(ev any, now time.Time) (actions []any) {
 		m.acknowledge(ev, now)
 	case evIntroduced:
 		m.blocked = ev.blocked
+		m.led = ev.probed && (m.led || !m.dialling)
 		m.introduced(now)
 	case evOnline:
 		if m.dialling && !m.introduce.IsZero() {

@@ -29,7 +29,7 @@ func (m *machine) introduced(now time.Time) {
 func (m *machine) want(now time.Time) {
 	switch {
 	case m.current == nil:
-		m.wanted, m.own = now.Add(giveUp), true
+		m.wanted, m.own, m.led = now.Add(giveUp), true, false
 	case m.current.relayed:
 		m.upgrade = now
 	}
@@ -85,9 +85,14 @@ func (m *machine) dial(now time.Time) {
 		m.introduce = now.Add(introduceAgain)
 		m.act(actIntroduce{})
 	}
+	if m.led && m.waiting() {
+		m.led, m.first, m.round = false, now, 0
+	}
 	for m.round < len(rounds) && !now.Before(m.first.Add(rounds[m.round])) {
 		m.round++
-		m.act(actDial{})
+		if !m.led {
+			m.act(actDial{})
+		}
 		if m.relayReady && m.lower {
 			m.act(actDialRelay{})
 		}
