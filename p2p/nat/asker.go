@@ -15,8 +15,8 @@ import (
 // ErrNoServer is that there is no coordinator, or none that answers STUN.
 var ErrNoServer = errors.New("there is no coordinator to ask for this computer's address")
 
-// Config is what an Asker stands on. None of it may be nil but Log, and none of
-// it is called with locks held.
+// Config is what an Asker stands on. None of it may be nil but Early and Log, and
+// none of it is called with locks held.
 type Config struct {
 	// Write sends a datagram through the peer socket. A ttl of 0 is the
 	// system's default; a hop limit for IPv6.
@@ -29,6 +29,9 @@ type Config struct {
 	Token func() string
 	// Local are the peer socket's own addresses, with its port.
 	Local func() []netip.AddrPort
+	// Early is told what the beginning of a full look has shown, long before
+	// that is over; nil is told nothing.
+	Early func(Report)
 	Log   *slog.Logger
 }
 
@@ -229,8 +232,12 @@ func (a *Asker) settle(f *flight) {
 	local := unmapped(a.cfg.Local())
 	a.mu.Lock()
 	f.quick = a.conclude(f, local, false)
+	quick := f.quick
 	a.mu.Unlock()
 	close(f.settled)
+	if a.cfg.Early != nil {
+		a.cfg.Early(quick)
+	}
 }
 
 // exchange sends what the round wants to be sent, until it is done or ctx ends.

@@ -154,7 +154,9 @@ func TestShare(t *testing.T) {
 // long before it is certain that nothing else comes.
 func TestDistanceIsKnownEarly(t *testing.T) {
 	for routers, want := range map[int]uint8{1: 1, 2: 2, 3: 3, 6: 0} {
+		var early []Report
 		inWorld(t, func(w *world) { w.routers = routers }, func(w *world) {
+			w.asker.cfg.Early = func(r Report) { early = append(early, r) }
 			var calls sync.WaitGroup
 			calls.Go(func() { w.ask(true) })
 			synctest.Wait()
@@ -164,6 +166,9 @@ func TestDistanceIsKnownEarly(t *testing.T) {
 				t.Errorf("behind %d routers %+v is known after %v", routers, r, took)
 			}
 			calls.Wait()
+			if len(early) != 1 || early[0] != r {
+				t.Errorf("behind %d routers it was told of %+v", routers, early)
+			}
 		})
 	}
 }

@@ -134,11 +134,17 @@ func (t *Transport) surveyor(ctx context.Context) {
 		case <-t.look:
 		}
 		t.anotherNetwork()
-		// What was found out is asked for. The first look takes a round trip or
-		// two, and is what the router waits for; the second one a second.
-		_, _ = t.survey(ctx, false)
+		// What was found out is asked for; that takes a second, but most of it is
+		// known after a round trip or two.
 		_, _ = t.survey(ctx, true)
 	}
+}
+
+// early takes what the beginning of a full look at the network has shown: the
+// router waits for that, and searches for a path do.
+func (t *Transport) early(r nat.Report) {
+	t.seenAt(r.V4.Addr())
+	t.peer.Placed()
 }
 
 // lookAround has the surveyor work.

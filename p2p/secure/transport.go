@@ -126,7 +126,7 @@ func New(cfg Config) (*Transport, error) {
 	})
 	t.outside.asker = nat.New(nat.Config{
 		Write:   func(b []byte, to netip.AddrPort, ttl int) error { return t.peer.WriteTo(b, to, ttl) },
-		Servers: t.outside.askable, Token: t.outside.user, Local: t.addresses, Log: cfg.Log,
+		Servers: t.outside.askable, Token: t.outside.user, Local: t.addresses, Early: t.early, Log: cfg.Log,
 	})
 	var err error
 	t.control, err = control.New(control.Config{
