@@ -56,6 +56,7 @@ other, and no wire loses anything; for loss see the matrix of NATs in memory (p2
 		}
 	}
 	distances(&b, table)
+	halves(&b, table)
 	lived(&b, list)
 	return b.Bytes()
 }
@@ -78,6 +79,16 @@ func distances(b *bytes.Buffer, table []entry) {
 			}
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", e.a.name, e.b.name, ms(e.roundTrip()), e.brief(), after, promise)
+	}
+}
+
+// halves says what the promise about them all has come to.
+func halves(b *bytes.Buffer, table []entry) {
+	for _, latency := range latencies {
+		c := cell{latency: latency}
+		if took := atDistance(table, latency); took > 0 {
+			fmt.Fprintf(b, "\nOver a round trip of %s half of all first messages needed at most %s; promised are %s.\n", ms(c.roundTrip()), ms(took), ms(c.promise()))
+		}
 	}
 }
 
