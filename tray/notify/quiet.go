@@ -98,6 +98,7 @@ func (q *policy) expectedNotes(now time.Time) (notes []note) {
 		if q.set.People.Of(name).Login != settings.Once {
 			continue // the person has changed its mind
 		}
+		q.came.cancel(name) // this tells it
 		notes = append(notes, note{
 			key: "expected:" + name, title: appName, body: clean(q.p.T("NotifyExpected", "Name", name), maxPreview),
 			peer: name, expected: name,

@@ -68,7 +68,7 @@ func FromItems(items []Item) *Values {
 		value := items[i].Value
 		if s.Kind == Folk {
 			value = items[i].People()
-		} else if checked, wrong := s.Check(value, time.Time{}); wrong == nil {
+		} else if checked, wrong := s.Check(value, time.Now()); wrong == nil {
 			value = checked
 		} else {
 			continue // from a program that knows other values

@@ -261,6 +261,8 @@ func TestSetAndReset(t *testing.T) {
 	}
 
 	// As JSON the values are the same.
+	set("do_not_disturb", "2h")
+	set("away_after", "never")
 	b, err := json.Marshal(l.List(english))
 	var items []settings.Item
 	if err = errors.Join(err, json.Unmarshal(b, &items)); err != nil || !reflect.DeepEqual(settings.FromItems(items), l.Values()) {
