@@ -74,6 +74,8 @@ type Config struct {
 	StartPopup func(ctx context.Context, peer string) error
 	// Seat is what Status says of it.
 	Seat string
+	// Page returns a link to a page for the browser; nil is a client without.
+	Page func(name string) (url string, err error)
 	// Log takes what a person need not see; nil drops it.
 	Log *slog.Logger
 }

@@ -24,6 +24,19 @@ func (e *Engine) ResetSetting(ctx context.Context, name string) error {
 	return e.settingsError(e.config.Settings.Reset(ctx, name))
 }
 
+// Page implements localapi.Engine.
+func (e *Engine) Page(_ context.Context, name string) (string, error) {
+	if e.config.Page == nil {
+		return "", e.sentence(localapi.CodeBadRequest, "EngineNoPage", "Name", name)
+	}
+	url, err := e.config.Page(name)
+	if err != nil {
+		e.log.Warn("a page does not open", "page", name, "error", err)
+		return "", e.sentence(localapi.CodeBadRequest, "EngineNoPage", "Name", name)
+	}
+	return url, nil
+}
+
 func (e *Engine) settingsError(err error) error {
 	if err == nil {
 		return nil

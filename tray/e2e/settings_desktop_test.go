@@ -3,11 +3,62 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"earshot/tray/browsertest"
 	"earshot/tray/desktoptest"
 )
+
+// The menu leads to the page of settings, which one browser can open and no
+// other, and what is changed there holds.
+func TestSettingsPageFromTheMenu(t *testing.T) {
+	b := browsertest.Start(t)
+	c := startCoordinator(t)
+	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	// What would start the person's browser notes the address.
+	bin, noted := t.TempDir(), filepath.Join(t.TempDir(), "address")
+	script := "#!/bin/sh\nprintf %s \"$1\" >" + noted + ".new && mv " + noted + ".new " + noted + "\n"
+	if err := os.WriteFile(filepath.Join(bin, "xdg-open"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ann := newClient(t, c, "Ann")
+	ann.env, ann.mode, ann.server = append(d.Env(), "PATH="+bin+":"+os.Getenv("PATH")), nil, c.link(t)
+	ann.start(t)
+	d.AwaitTrayIcon()
+
+	rows := d.OpenTrayMenu()
+	d.Screenshot("e2e-menu-settings")
+	d.Click(rows[len(rows)-2])
+	var address string
+	eventually(t, "the browser is told the address", func() bool {
+		b, err := os.ReadFile(noted)
+		address = string(b)
+		return err == nil
+	})
+	p := b.Open(address, browsertest.Look{})
+	p.Await("the page", `document.title === "Settings – Earshot"`)
+	p.Click("#f-sounds")
+	p.Await("that it is saved", `document.querySelector(".toast").textContent === "Saved"`)
+	if item := ann.setting(t, "sounds"); item.Value != false {
+		t.Errorf("after the change it is %+v", item)
+	}
+	if said := b.Complaints(); len(said) > 0 {
+		t.Errorf("the browser complains: %q", said)
+	}
+	// The address is used up, and nobody else gets in.
+	if text := b.Open(address, browsertest.Look{}).Text("document.body.innerText"); !strings.Contains(text, "has been used") {
+		t.Errorf("a second time it shows %q", text)
+	}
+	// Another language shows at once.
+	p.Eval(`document.getElementById("f-language").value = "zh-Hans"; document.getElementById("f-language").dispatchEvent(new Event("change", {bubbles: true}))`)
+	p.Await("the page in Chinese", `document.title === "设置 – Earshot" && document.readyState === "complete"`)
+	p.Screenshot("e2e-page-settings")
+	d.OpenTrayMenu()
+	d.Screenshot("e2e-menu-zh")
+}
 
 // On a real desktop: who is expected is told of once, quiet is quiet, and what
 // came in it is summed up.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/user"
 	"strings"
@@ -15,8 +16,10 @@ import (
 	"earshot/tray/client"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
+	"earshot/tray/pagehost"
 	"earshot/tray/profile"
 	"earshot/tray/settings"
+	"earshot/tray/settingspage"
 	"earshot/tray/store"
 
 	wire "earshot/protocol/classic"
@@ -176,14 +179,18 @@ func (c *command) serve(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	shown := make(map[string]http.Handler)
+	pages := pagehost.New(shown, func() string { return c.p.T("CliPageLink") }, log)
+	defer pages.Close()
 	engine, err := client.New(c.ctx, client.Config{
 		Transport: network, Store: messages, Printer: c.p, Name: name, Server: server, Version: version,
 		Device: key.Public(), Settings: c.live,
-		StartPopup: c.startPopup, Seat: c.seat(), Log: log,
+		StartPopup: c.startPopup, Seat: c.seat(), Page: pages.Link, Log: log,
 	})
 	if err != nil {
 		return err
 	}
+	shown["settings"] = settingspage.Handler(engine, c.p, log)
 	listener, err := localapi.Listen(c.profile.Socket())
 	if err != nil {
 		return err

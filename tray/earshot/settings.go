@@ -15,6 +15,7 @@ import (
 	"earshot/tray/i18n"
 	"earshot/tray/idle"
 	"earshot/tray/localapi"
+	"earshot/tray/pagehost"
 	"earshot/tray/policy"
 	"earshot/tray/profile"
 	"earshot/tray/settings"
@@ -154,7 +155,7 @@ func (c *command) settings() error {
 	}
 	usage := usageError(c.p.T("CliSettingsUsage"))
 	verb, words := words[0], words[1:]
-	if most, known := map[string]int{"list": 0, "get": 1, "set": 2, "reset": 1}[verb]; !known || len(words) > most {
+	if most, known := map[string]int{"list": 0, "get": 1, "set": 2, "reset": 1, "page": 0}[verb]; !known || len(words) > most {
 		return usage
 	}
 	if verb == "set" && len(words) < 2 || verb == "get" && len(words) < 1 {
@@ -162,6 +163,9 @@ func (c *command) settings() error {
 	}
 	if c.opts.json && verb != "list" && verb != "get" {
 		return usageError(c.p.T("CliFlagNotHere", "Flag", "--json", "Command", "settings "+verb))
+	}
+	if verb == "page" {
+		return c.page("settings")
 	}
 	k, release, err := c.keeper()
 	if err != nil {
@@ -239,4 +243,17 @@ func (c *command) printSettings(items []settings.Item) error {
 	out.WriteString("\n" + c.p.T("CliSettingsMarks") + "\n")
 	_, err := fmt.Fprint(c.out, out.String())
 	return err
+}
+
+// page opens a page of the running client in the browser, and prints the link,
+// which is of use where there is none.
+func (c *command) page(name string) error {
+	url, err := c.client.Page(c.ctx, name)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(c.out, url); err != nil || !hasDesktop() {
+		return err
+	}
+	return pagehost.Browse(url)
 }

@@ -12,6 +12,7 @@ import (
 	"earshot/tray/localapi"
 	"earshot/tray/menu"
 	"earshot/tray/notify"
+	"earshot/tray/pagehost"
 )
 
 // needDesktop says so if there is nowhere to put an icon.
@@ -42,7 +43,7 @@ func (c *command) tray(ctx context.Context, engine localapi.Engine, log *slog.Lo
 			log.Error("no notifications", "error", err)
 		}
 	})
-	err := menu.Run(ctx, clicked{engine}, c.p, menu.Options{Log: log, SessionEnded: c.stop, Say: func(sentence string) {
+	err := menu.Run(ctx, clicked{engine}, c.p, menu.Options{Log: log, Browse: pagehost.Browse, SessionEnded: c.stop, Say: func(sentence string) {
 		if err := notify.Say(sentence); err != nil {
 			log.Warn("a notification was not shown", "error", err)
 		}

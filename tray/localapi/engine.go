@@ -25,6 +25,7 @@
 //	GET  /v1/settings                        [settings.Item, …]
 //	POST /v1/settings/set   {"name","value"} changes one; people.Ann.login is one too
 //	POST /v1/settings/reset {"name"}         takes a choice back; all without a name
+//	POST /v1/page      {"name"}              {"url"}: a link to a page, such as settings
 //	POST /v1/retry     {"id"}                sends a failed message again
 //	POST /v1/read      {"peer"}              marks a conversation as read
 //	POST /v1/diagnose  {"names"}             chat.Diagnosis; it takes seconds
@@ -113,6 +114,9 @@ type Engine interface {
 	// ResetSetting takes what the person has chosen back; without a name, everything
 	// but the name and the coordinator.
 	ResetSetting(ctx context.Context, name string) error
+	// Page returns a link at which the person's browser shows a page. It can be
+	// opened once, within a minute.
+	Page(ctx context.Context, name string) (url string, err error)
 	// Retry sends a Failed message again.
 	Retry(ctx context.Context, id int64) error
 	// MarkRead says that the person has seen all messages from peer.

@@ -67,9 +67,10 @@ func (e *echo) Settings(context.Context) ([]settings.Item, error) {
 func (e *echo) SetSetting(_ context.Context, name string, value any) error {
 	return e.note(name, value)
 }
-func (e *echo) ResetSetting(_ context.Context, name string) error { return e.note(name) }
-func (e *echo) Quit()                                             { _ = e.note("quit") }
-func (e *echo) Subscribe(role Role) Subscription                  { _ = e.note(role); return ended{} }
+func (e *echo) ResetSetting(_ context.Context, name string) error   { return e.note(name) }
+func (e *echo) Page(_ context.Context, name string) (string, error) { return "", e.note(name) }
+func (e *echo) Quit()                                               { _ = e.note("quit") }
+func (e *echo) Subscribe(role Role) Subscription                    { _ = e.note(role); return ended{} }
 
 // ended is the subscription of an engine that has ended.
 type ended struct{}
@@ -83,7 +84,7 @@ var doors = []string{
 	"POST /v1/delete", "POST /v1/acknowledge", "POST /v1/typing", "POST /v1/presence", "GET /v1/safety", "POST /v1/trust",
 	"GET /v1/devices", "POST /v1/devices/join", "POST /v1/devices/remove", "POST /v1/retry", "POST /v1/read",
 	"POST /v1/compose", "POST /v1/quit", "GET /v1/events", "POST /v1/diagnose",
-	"GET /v1/settings", "POST /v1/settings/set", "POST /v1/settings/reset",
+	"GET /v1/settings", "POST /v1/settings/set", "POST /v1/settings/reset", "POST /v1/page",
 }
 
 // ask has a request answered.

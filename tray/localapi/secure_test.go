@@ -78,6 +78,10 @@ func (e *engine) ResetSetting(_ context.Context, name string) error {
 	return nil
 }
 
+func (e *engine) Page(_ context.Context, name string) (string, error) {
+	return "http://127.0.0.1:1/" + name, nil
+}
+
 func TestSecureCallsPassThrough(t *testing.T) {
 	e, c, _ := serve(t)
 	ctx := t.Context()
@@ -101,6 +105,9 @@ func TestSecureCallsPassThrough(t *testing.T) {
 	}
 	if locked, ok := errors.AsType[*localapi.Error](c.SetSetting(ctx, "locked", true)); !ok || locked.Code != localapi.CodeLocked {
 		t.Errorf("a locked setting gives %v", locked)
+	}
+	if got, err := c.Page(ctx, "settings"); err != nil || got != "http://127.0.0.1:1/settings" {
+		t.Errorf("page %q, %v", got, err)
 	}
 	c.Typing("Bo", true)
 	err := errors.Join(

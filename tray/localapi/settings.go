@@ -16,6 +16,9 @@ type (
 	nameRequest struct {
 		Name string `json:"name"`
 	}
+	pageAnswer struct {
+		URL string `json:"url"`
+	}
 )
 
 func handleSettings(s *localhttp.Service, engine Engine) {
@@ -28,6 +31,10 @@ func handleSettings(s *localhttp.Service, engine Engine) {
 	})
 	localhttp.Post(s, "/v1/settings/reset", func(r *http.Request, in *nameRequest) (any, error) {
 		return struct{}{}, engine.ResetSetting(r.Context(), in.Name)
+	})
+	localhttp.Post(s, "/v1/page", func(r *http.Request, in *nameRequest) (any, error) {
+		url, err := engine.Page(r.Context(), in.Name)
+		return pageAnswer{url}, err
 	})
 }
 
@@ -47,4 +54,11 @@ func (c *Client) SetSetting(ctx context.Context, name string, value any) error {
 // ResetSetting implements Engine.
 func (c *Client) ResetSetting(ctx context.Context, name string) error {
 	return c.do(ctx, "POST", "/v1/settings/reset", nameRequest{Name: name}, nil)
+}
+
+// Page implements Engine.
+func (c *Client) Page(ctx context.Context, name string) (string, error) {
+	var answer pageAnswer
+	err := c.do(ctx, "POST", "/v1/page", nameRequest{Name: name}, &answer)
+	return answer.URL, err
 }

@@ -34,6 +34,8 @@ type board struct {
 	p      *i18n.Printer
 	tray   tray
 	log    *slog.Logger
+	browse func(url string) error
+	say    func(sentence string)
 
 	shown   [slots]row
 	before  [slots]row // what was shown until drawn
@@ -151,9 +153,26 @@ func (b *board) click(ctx context.Context, slot int) (quitChosen bool) {
 		if err := b.engine.SetStatus(ctx, own); err != nil {
 			b.log.Error("the presence did not change", "error", err)
 		}
+	case page:
+		b.open(ctx, row.peer)
 	case quit:
 		b.engine.Quit()
 		return true
 	}
 	return false
+}
+
+// open shows a page, or says why that can't be.
+func (b *board) open(ctx context.Context, name string) {
+	url, err := b.engine.Page(ctx, name)
+	if err == nil && b.browse != nil {
+		err = b.browse(url)
+	}
+	if err == nil {
+		return
+	}
+	b.log.Error("a page did not open", "page", name, "error", err)
+	if b.say != nil {
+		b.say(b.p.T("MenuNoBrowser"))
+	}
 }

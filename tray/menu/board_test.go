@@ -4,6 +4,7 @@ package menu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,6 +28,7 @@ type office struct {
 	roster   []chat.Person
 	composed []string
 	quits    int
+	pages    []string // links that were asked for and opened, and what was said
 	events   chan chat.Event
 }
 
@@ -60,6 +62,17 @@ func (o *office) Compose(_ context.Context, peer string) error {
 func (o *office) SetStatus(_ context.Context, own chat.OwnStatus) error {
 	o.change(func() { o.status.Own = own })
 	return nil
+}
+
+func (o *office) Page(_ context.Context, name string) (string, error) {
+	o.note("link to " + name)
+	return "http://127.0.0.1:1/" + name, nil
+}
+
+func (o *office) note(what string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pages = append(o.pages, what)
 }
 
 func (o *office) Quit() {
@@ -123,7 +136,14 @@ func onBoard(t *testing.T, o *office, f func(t *testing.T, s *slate)) {
 	synctest.Test(t, func(t *testing.T) {
 		o.events = make(chan chat.Event, 64)
 		s := &slate{clicked: make(chan int)}
-		b := &board{engine: o, p: english, tray: s, log: slog.New(slog.DiscardHandler)}
+		b := &board{engine: o, p: english, tray: s, log: slog.New(slog.DiscardHandler), say: o.note}
+		b.browse = func(url string) error {
+			if len(o.pages) > 2 {
+				return errors.New("there is no browser")
+			}
+			o.note(url)
+			return nil
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); b.run(ctx) }()
@@ -251,6 +271,19 @@ func TestPresenceIsChosen(t *testing.T) {
 		rest(time.Minute)
 		if s.enabled[slotSelf] || s.titles[slotPresence] != "" || len(o.composed) > 0 {
 			t.Errorf("it can still be chosen: %q", s.titles)
+		}
+	})
+}
+
+func TestSettingsOpen(t *testing.T) {
+	o := newOffice()
+	onBoard(t, o, func(t *testing.T, s *slate) {
+		s.clicked <- slotSettings
+		s.clicked <- slotSettings
+		synctest.Wait()
+		want := []string{"link to settings", "http://127.0.0.1:1/settings", "link to settings", english.T("MenuNoBrowser")}
+		if !slices.Equal(o.pages, want) {
+			t.Errorf("%q", o.pages)
 		}
 	})
 }

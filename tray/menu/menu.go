@@ -12,6 +12,8 @@ type Options struct {
 	// Say shows a sentence that the person should read once, as a
 	// notification. If it is nil the sentence goes to Log alone.
 	Say func(sentence string)
+	// Browse opens an address in the person's browser; nil opens none.
+	Browse func(url string) error
 	// SessionEnded is called when the desktop session is over. If it is nil the
 	// engine is told to quit.
 	SessionEnded func()

@@ -29,6 +29,7 @@ const (
 	compose      // opens the popup for peer; Find if peer is empty
 	open         // opens the submenu that is below the row
 	be           // tells the others of presence
+	page         // shows the page that peer names in the browser
 	quit
 )
 
@@ -64,7 +65,8 @@ const (
 	slotPeople   = 3
 	slotMore     = slotPeople + maxPeople
 	slotFind     = slotMore + 1
-	slotQuit     = slotFind + 1
+	slotSettings = slotFind + 1
+	slotQuit     = slotSettings + 1
 	slotPresence = slotQuit + 1 // these are in a submenu of slotSelf
 	slots        = slotPresence + 4
 )
@@ -96,6 +98,7 @@ func rows(p *i18n.Printer, status chat.Status, roster []chat.Person) [slots]row 
 		all[slotMore] = row{title: p.T("MenuMore", "Count", more), kind: compose}
 	}
 	all[slotFind] = row{title: p.T("MenuFind"), kind: compose}
+	all[slotSettings] = row{title: p.T("MenuSettings"), kind: page, peer: "settings"}
 	all[slotQuit] = row{title: p.T("MenuQuit"), kind: quit}
 	return all
 }

@@ -45,7 +45,7 @@ func Run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts Opti
 		setIcon(icons.Offline, 0)
 	}
 	ready := make(chan struct{})
-	board := &board{engine: engine, p: p, log: opts.Log}
+	board := &board{engine: engine, p: p, log: opts.Log, browse: opts.Browse, say: opts.Say}
 	running.Go(func() {
 		defer systray.Quit()
 		select {

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"earshot/tray/chat"
@@ -45,9 +46,12 @@ const maxForm = 64 << 10
 // slash. Texts are in the printer's language.
 func Handler(engine Engine, p *i18n.Printer, log *slog.Logger) http.Handler {
 	s := &server{engine: engine, p: p, log: log}
-	s.page = template.Must(template.New("page.html").Funcs(template.FuncMap{
-		"t": func(id string, args ...any) string { return s.p.T(id, args...) },
-	}).ParseFS(files, "page.html"))
+	// A client that runs for weeks may never show it.
+	s.page = sync.OnceValue(func() *template.Template {
+		return template.Must(template.New("page.html").Funcs(template.FuncMap{
+			"t": func(id string, args ...any) string { return s.p.T(id, args...) },
+		}).ParseFS(files, "page.html"))
+	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { s.show(w, r, http.StatusOK, mistake{}) })
 	mux.HandleFunc("GET /page.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "page.css") })
@@ -63,7 +67,7 @@ type server struct {
 	engine Engine
 	p      *i18n.Printer
 	log    *slog.Logger
-	page   *template.Template
+	page   func() *template.Template
 }
 
 // mistake is what was entered and can't be.
@@ -247,7 +251,7 @@ func (s *server) show(w http.ResponseWriter, r *http.Request, code int, m mistak
 	}
 	slices.Sort(v.Names)
 	var page bytes.Buffer
-	if err := s.page.Execute(&page, v); err != nil {
+	if err := s.page().Execute(&page, v); err != nil {
 		s.log.Error("the page of settings can't be shown", "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
