@@ -59,7 +59,7 @@ var limits = []struct {
 		[]string{"p2p/session.introduceAfter", "p2p/session.secondDialler"}},
 	{"asks again each {3 s}.", []string{"p2p/session.introduceAgain"}},
 	{"If nothing works for {500 ms},", []string{"p2p/session.relayAfter"}},
-	{"an introduction are good for {1 minute}.", []string{"p2p/session.rememberFor"}},
+	{"a probe key are good for {1 minute}.", []string{"p2p/session.rememberFor"}},
 	{"up to {16}, {50 ms} apart and {4 s} each,",
 		[]string{"p2p/session.maxAddresses", "p2p/session.stagger", "p2p/session.attemptWithin"}},
 	{"given up after {10 s};", []string{"p2p/session.giveUp"}},
