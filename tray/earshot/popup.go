@@ -21,9 +21,9 @@ func (c *command) popup() error {
 		peer = c.opts.words[0]
 	}
 	if os.Getenv(ordersVariable) != "" {
-		return popup.Run(c.ctx, newOrders(c.client, c.in), c.p, peer)
+		return popup.Run(c.ctx, newOrders(c.client, c.in), c.p, c.profile, peer)
 	}
-	return popup.Run(c.ctx, c.client, c.p, peer)
+	return popup.Run(c.ctx, c.client, c.p, c.profile, peer)
 }
 
 // popupGrace is how long the window process may take to end after the engine

@@ -17,6 +17,7 @@ import (
 	"earshot/tray/chat"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
+	"earshot/tray/profile"
 )
 
 // childVariable makes the test binary a popup process: it holds a childSetup.
@@ -29,6 +30,9 @@ type childSetup struct {
 	Status   chat.Status
 	Roster   []chat.Person
 	History  []chat.Message
+	// Profile is the profile in which windows' sizes are remembered; they
+	// aren't if it is empty.
+	Profile string
 	// Drafts is the file in which the engine keeps drafts; none if it is empty.
 	Drafts string
 }
@@ -49,6 +53,10 @@ type report struct {
 }
 
 func TestMain(m *testing.M) {
+	if what := os.Getenv(sourceVariable); what != "" {
+		runSource(what)
+		os.Exit(0)
+	}
 	setup := os.Getenv(childVariable)
 	if setup == "" {
 		os.Exit(m.Run())
@@ -59,11 +67,22 @@ func TestMain(m *testing.M) {
 	}
 	engine := newChildEngine(s)
 	go engine.obey(os.Stdin)
-	if err := Run(context.Background(), engine, i18n.New(s.Language), s.First); err != nil {
+	if err := Run(context.Background(), engine, i18n.New(s.Language), sizes(s), s.First); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+func sizes(s childSetup) Sizes {
+	if s.Profile == "" {
+		return nil
+	}
+	p, err := profile.Open(s.Profile)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 // childEngine is an engine without a network: what is sent is sent.

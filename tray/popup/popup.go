@@ -51,20 +51,28 @@ type Engine interface {
 	Subscribe(role localapi.Role) localapi.Subscription
 }
 
+// Sizes remembers windows' sizes, as width and height by the kind of window. A
+// profile does.
+type Sizes interface {
+	WindowSizes() map[string][2]int
+	KeepWindowSizes(sizes map[string][2]int) error
+}
+
 // Run shows the window of the conversation with first, or the Find window if
 // first is empty, and all others that the engine asks for, until the last one
 // is closed, the engine ends or ctx is done. What has been sent by then is
 // handed to the engine before Run returns. It is called from the main
-// goroutine, once in a process. Its error reads as a sentence.
-func Run(ctx context.Context, engine Engine, p *i18n.Printer, first string) error {
+// goroutine, once in a process. If sizes is nil, none are remembered. Its error
+// reads as a sentence.
+func Run(ctx context.Context, engine Engine, p *i18n.Printer, sizes Sizes, first string) error {
 	toolkit, err := newToolkit(p)
 	if err != nil {
 		return err
 	}
-	return run(ctx, engine, p, toolkit, first)
+	return run(ctx, engine, p, toolkit, sizes, first)
 }
 
-func run(ctx context.Context, engine Engine, p *i18n.Printer, toolkit ui.Toolkit, first string) error {
+func run(ctx context.Context, engine Engine, p *i18n.Printer, toolkit ui.Toolkit, sizes Sizes, first string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := &app{
@@ -76,7 +84,9 @@ func run(ctx context.Context, engine Engine, p *i18n.Printer, toolkit ui.Toolkit
 		ctx:     context.WithoutCancel(ctx),
 		talks:   make(map[string]*model.Conversation),
 		trace:   os.Getenv(TraceVariable) == "1",
+		sizes:   places{store: sizes},
 	}
+	a.sizes.load()
 	toolkit.Post(func() { a.Open(first) })
 	sub := engine.Subscribe(localapi.Popup)
 	var listener sync.WaitGroup
@@ -85,6 +95,7 @@ func run(ctx context.Context, engine Engine, p *i18n.Printer, toolkit ui.Toolkit
 	for _, talk := range a.talks { // closed by nobody
 		talk.Keep()
 	}
+	a.sizes.keep()
 	cancel()
 	sub.Close()
 	listener.Wait()
@@ -105,6 +116,7 @@ type app struct {
 	toolkit ui.Toolkit
 	quit    func()
 	trace   bool
+	sizes   places
 
 	world   model.World
 	talks   map[string]*model.Conversation // by peer
@@ -218,6 +230,7 @@ func (a *app) openTalk(peer string) (*model.Conversation, error) {
 // leave ends the process once nothing is shown and nothing is unsent. It looks
 // after what is posted already, as a Find window that closes opens another.
 func (a *app) leave() {
+	a.sizes.keep()
 	a.toolkit.Post(func() {
 		if len(a.talks) == 0 && a.find == nil && a.unsent == 0 {
 			a.quit()
@@ -336,6 +349,12 @@ func (a *app) Safety(peer string, then func(chat.Safety, error)) {
 func (a *app) Typing(peer string, active bool) {
 	a.signs.add(&a.calls, func() { a.engine.Typing(peer, active) })
 }
+
+// Size implements model.Work.
+func (a *app) Size(kind string) ui.Size { return a.sizes.of(kind) }
+
+// Resized implements model.Work.
+func (a *app) Resized(kind string, size ui.Size) { a.sizes.set(kind, size) }
 
 // Now implements model.Work.
 func (a *app) Now() time.Time { return time.Now() }

@@ -58,7 +58,7 @@ func TestTrustAndMenu(t *testing.T) {
 	d.Await("the end of the notice", func() bool { return !noticed() })
 	d.RightClick(at.Add(image.Pt(322, 381))) // the last message
 	shot(t, d, "root", "menu")
-	d.Key("Up", "Up", "Up", "Up", "Return")
+	d.Key("Up", "Up", "Return")
 	d.Await("the notice of the change", noticed)
 	d.Type(" a lot")
 	shot(t, d, window, "edit")

@@ -21,6 +21,8 @@ type conversation struct {
 	frame, view, buffer ptr // the entry field
 	placeholder         ptr // label over it
 	send                ptr // button
+	more, menu          ptr // button of the commands, and what it opened last
+	commands            []ui.Command
 	preedit             bool
 	text                string
 
@@ -40,11 +42,11 @@ var conversationKeys = map[uint32]ui.Key{
 // NewConversation implements ui.Toolkit.
 func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.ConversationHandler) (ui.Conversation, error) {
 	c := &conversation{handler: handler, rows: make(map[int64]*row), follow: true}
-	c.init(t, spec.Title, handler)
+	c.init(t, spec.Title, spec.Size, handler)
 
 	box := boxNew(vertical, 0)
 	containerAdd(c.top, box)
-	boxPackStart(box, c.newHeader(), 0, 0, 0)
+	boxPackStart(box, c.newHeader(spec), 0, 0, 0)
 	boxPackStart(box, separatorNew(horizontal), 0, 0, 0)
 	boxPackStart(box, c.newList(spec), 1, 1, 0)
 	boxPackStart(box, c.newNotice(), 0, 0, 0)
@@ -54,12 +56,22 @@ func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.Conversat
 	labelEllipsize(hint, ellipsizeEnd)
 	boxPackStart(box, hint, 0, 0, 0)
 	wShowAll(box)
+	c.takeAttachments()
 	return c, nil
 }
 
-func (c *conversation) newHeader() ptr {
-	header := class(boxNew(vertical, 2), "earshot-header")
+func (c *conversation) newHeader(spec ui.ConversationSpec) ptr {
+	top := class(boxNew(horizontal, 8), "earshot-header")
+	header := boxNew(vertical, 2)
+	boxPackStart(top, header, 1, 1, 0)
+	boxPackStart(top, c.newMore(spec.More), 0, 0, 0)
 	c.name = label("", "earshot-name")
+	// Several people take as many lines as a window can spare.
+	const lines = 3
+	labelWrap(c.name, 1)
+	labelWrapMode(c.name, wrapWordChar)
+	labelLines(c.name, lines)
+	labelMaxChars(c.name, bubbleChars)
 	labelEllipsize(c.name, ellipsizeEnd)
 	boxPackStart(header, c.name, 0, 0, 0)
 	line := boxNew(horizontal, 6)
@@ -69,7 +81,7 @@ func (c *conversation) newHeader() ptr {
 	boxPackStart(line, c.dot, 0, 0, 0)
 	boxPackStart(line, c.presence, 1, 1, 0)
 	boxPackStart(header, line, 0, 0, 0)
-	return header
+	return top
 }
 
 func (c *conversation) newList(spec ui.ConversationSpec) ptr {
@@ -103,6 +115,7 @@ func (c *conversation) newList(spec ui.ConversationSpec) ptr {
 
 func (c *conversation) newNotice() ptr {
 	c.notice = class(boxNew(vertical, 6), "earshot-notice")
+	gSetRole(gAccessible(c.notice), gRoleByName("info bar"))
 	c.noticeText = label("")
 	labelWrap(c.noticeText, 1)
 	labelWrapMode(c.noticeText, wrapWordChar)
@@ -215,6 +228,7 @@ func (c *conversation) SetHeader(header ui.Header) {
 		return
 	}
 	labelText(c.name, header.Name)
+	wTooltip(c.name, header.Name) // all of it
 	labelText(c.presence, header.Presence)
 	dot := ""
 	switch {

@@ -34,7 +34,7 @@ var findKeys = map[uint32]ui.Key{
 // NewFind implements ui.Toolkit.
 func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, error) {
 	f := &find{handler: handler}
-	f.init(t, spec.Title, handler)
+	f.init(t, spec.Title, spec.Size, handler)
 
 	box := boxNew(vertical, 0)
 	containerAdd(f.top, box)

@@ -93,6 +93,16 @@ var (
 	gRemoveClass       func(context ptr, class string)
 	gAccessible        func(widget ptr) ptr
 	gSetAccessibleName func(object ptr, name string)
+	gSetRole           func(object ptr, role int32)
+	gRoleByName        func(name string) int32
+	gAtkType           func() ptr
+	gSignalLookup      func(name string, kind ptr) uint32
+	gSignalSay         func(object ptr, signal, text string)
+	gSignalStop        func(object ptr, signal string)
+	gStringsFree       func(list ptr)
+	gAtom              func(name string, existing int32) ptr
+	gWindowState       func(window ptr) uint32
+	gDragStatus        func(context ptr, action int32, time uint32)
 
 	wShow          func(widget ptr)
 	wHide          func(widget ptr)
@@ -120,6 +130,7 @@ var (
 	wMarginBottom  func(widget ptr, margin int32)
 	wAllocatedSize func(widget ptr, allocation *rectangle, baseline *int32)
 
+	winSize        func(window ptr, width, height *int32)
 	winNew         func(kind int32) ptr
 	winTitle       func(window ptr, title string)
 	winDefaultSize func(window ptr, width, height int32)
@@ -147,6 +158,7 @@ var (
 	labelXalign     func(label ptr, x float32)
 	labelSelectable func(label ptr, selectable int32)
 	labelEllipsize  func(label ptr, mode int32)
+	labelLines      func(label ptr, lines int32)
 	labelAttributes func(label, attributes ptr)
 	attrListNew     func() ptr
 	attrListInsert  func(list, attribute ptr)
@@ -157,6 +169,11 @@ var (
 	itemNew     func(label string) ptr
 	itemLine    func() ptr
 	menuAppend  func(menu, item ptr)
+	menuNew     func() ptr
+	menuAttach  func(menu, widget, detach ptr)
+	menuPopup   func(menu, widget ptr, widgetAnchor, menuAnchor int32, event ptr)
+	checkNew    func(label string) ptr
+	checkSet    func(item ptr, active int32)
 	buttonLabel func(button ptr, label string)
 
 	scrollNew         func(h, v ptr) ptr
@@ -191,6 +208,26 @@ var (
 	bufferEnd   func(buffer ptr, iter *textIter)
 	bufferGet   func(buffer ptr, start, end *textIter, hidden int32) *byte
 	bufferPlace func(buffer ptr, iter *textIter)
+	bufferPaste func(buffer, clipboard, location ptr, editable int32)
+	bufferType  func(buffer ptr, text string, length, editable int32) int32
+
+	clipboardGet     func(selection ptr) ptr
+	clipboardTargets func(clipboard, f, data ptr)
+	clipboardURIs    func(clipboard, f, data ptr)
+	targetsHaveURI   func(targets ptr, n int32) int32
+	targetsHaveText  func(targets ptr, n int32) int32
+	targetsHaveImage func(targets ptr, n, writable int32) int32
+	targetListNew    func(targets ptr, n uint32) ptr
+	targetListURIs   func(list ptr, info uint32)
+	targetListText   func(list ptr, info uint32)
+	targetListImages func(list ptr, info uint32, writable int32)
+	targetListUnref  func(list ptr)
+	dragDestSet      func(widget ptr, flags int32, targets ptr, n, actions int32)
+	dragFindTarget   func(widget, context, list ptr) ptr
+	dragGetData      func(widget, context, target ptr, time uint32)
+	dragFinish       func(context ptr, success, del int32, time uint32)
+	selectionURIs    func(selection ptr) ptr
+	selectionText    func(selection ptr) *byte
 
 	entryNew         func() ptr
 	entryText        func(entry ptr) *byte
@@ -236,6 +273,16 @@ var symbols = []struct {
 	{&gRemoveClass, "gtk_style_context_remove_class"},
 	{&gAccessible, "gtk_widget_get_accessible"},
 	{&gSetAccessibleName, "atk_object_set_name"},
+	{&gSetRole, "atk_object_set_role"},
+	{&gRoleByName, "atk_role_for_name"},
+	{&gAtkType, "atk_object_get_type"},
+	{&gSignalLookup, "g_signal_lookup"},
+	{&gSignalSay, "g_signal_emit_by_name"},
+	{&gSignalStop, "g_signal_stop_emission_by_name"},
+	{&gStringsFree, "g_strfreev"},
+	{&gAtom, "gdk_atom_intern"},
+	{&gWindowState, "gdk_window_get_state"},
+	{&gDragStatus, "gdk_drag_status"},
 
 	{&wShow, "gtk_widget_show"},
 	{&wHide, "gtk_widget_hide"},
@@ -264,6 +311,7 @@ var symbols = []struct {
 	{&wMarginBottom, "gtk_widget_set_margin_bottom"},
 	{&wAllocatedSize, "gtk_widget_get_allocated_size"},
 
+	{&winSize, "gtk_window_get_size"},
 	{&winNew, "gtk_window_new"},
 	{&winTitle, "gtk_window_set_title"},
 	{&winDefaultSize, "gtk_window_set_default_size"},
@@ -296,11 +344,17 @@ var symbols = []struct {
 	{&labelXalign, "gtk_label_set_xalign"},
 	{&labelSelectable, "gtk_label_set_selectable"},
 	{&labelEllipsize, "gtk_label_set_ellipsize"},
+	{&labelLines, "gtk_label_set_lines"},
 
 	{&buttonNew, "gtk_button_new_with_label"},
 	{&itemNew, "gtk_menu_item_new_with_label"},
 	{&itemLine, "gtk_separator_menu_item_new"},
 	{&menuAppend, "gtk_menu_shell_append"},
+	{&menuNew, "gtk_menu_new"},
+	{&menuAttach, "gtk_menu_attach_to_widget"},
+	{&menuPopup, "gtk_menu_popup_at_widget"},
+	{&checkNew, "gtk_check_menu_item_new_with_label"},
+	{&checkSet, "gtk_check_menu_item_set_active"},
 	{&buttonLabel, "gtk_button_set_label"},
 
 	{&scrollNew, "gtk_scrolled_window_new"},
@@ -335,6 +389,26 @@ var symbols = []struct {
 	{&bufferEnd, "gtk_text_buffer_get_end_iter"},
 	{&bufferGet, "gtk_text_buffer_get_text"},
 	{&bufferPlace, "gtk_text_buffer_place_cursor"},
+	{&bufferPaste, "gtk_text_buffer_paste_clipboard"},
+	{&bufferType, "gtk_text_buffer_insert_interactive_at_cursor"},
+
+	{&clipboardGet, "gtk_clipboard_get"},
+	{&clipboardTargets, "gtk_clipboard_request_targets"},
+	{&clipboardURIs, "gtk_clipboard_request_uris"},
+	{&targetsHaveURI, "gtk_targets_include_uri"},
+	{&targetsHaveText, "gtk_targets_include_text"},
+	{&targetsHaveImage, "gtk_targets_include_image"},
+	{&targetListNew, "gtk_target_list_new"},
+	{&targetListURIs, "gtk_target_list_add_uri_targets"},
+	{&targetListText, "gtk_target_list_add_text_targets"},
+	{&targetListImages, "gtk_target_list_add_image_targets"},
+	{&targetListUnref, "gtk_target_list_unref"},
+	{&dragDestSet, "gtk_drag_dest_set"},
+	{&dragFindTarget, "gtk_drag_dest_find_target"},
+	{&dragGetData, "gtk_drag_get_data"},
+	{&dragFinish, "gtk_drag_finish"},
+	{&selectionURIs, "gtk_selection_data_get_uris"},
+	{&selectionText, "gtk_selection_data_get_text"},
 
 	{&entryNew, "gtk_entry_new"},
 	{&entryText, "gtk_entry_get_text"},

@@ -8,6 +8,7 @@ const style = `
 .earshot-header { padding: 12px 16px 10px 16px; }
 .earshot-name { font-weight: bold; font-size: 115%; }
 .earshot-presence, .earshot-hint, .earshot-meta, .earshot-detail { font-size: 88%; opacity: 0.72; }
+.earshot-more { padding: 0 10px; min-height: 32px; font-size: 130%; }
 .earshot-dot { color: alpha(@theme_fg_color, 0.45); font-size: 80%; }
 .earshot-dot.online { color: #2f9e55; }
 

@@ -135,6 +135,24 @@ type entries struct {
 	plain ptr // void (*)(object, data)
 	with  ptr // gboolean or void (*)(object, argument, data)
 	idle  ptr // gboolean (*)(data), once
+	// What is written where dragged has it: of a drag over a widget, and of its
+	// data.
+	drag, data ptr
+	// What a clipboard answers: which targets it has, and which URIs.
+	targets, uris ptr
+}
+
+// dragged is what the drag signal under way is about. It belongs to the thread
+// of Run.
+var dragged struct {
+	context, selection ptr
+	time               uint32
+}
+
+// offered is what a clipboard has just answered, likewise.
+var offered struct {
+	list ptr
+	n    int32
 }
 
 var callbacks = sync.OnceValue(func() entries {
@@ -145,6 +163,24 @@ var callbacks = sync.OnceValue(func() entries {
 			handlers.call(data, 0)
 			handlers.remove(data)
 			return 0
+		}),
+		drag: purego.NewCallback(func(_, context, _, _, time, data ptr) int32 {
+			dragged.context, dragged.time = context, uint32(time)
+			return handlers.call(data, 0)
+		}),
+		data: purego.NewCallback(func(_, context, _, _, selection, _, time, data ptr) {
+			dragged.context, dragged.selection, dragged.time = context, selection, uint32(time)
+			handlers.call(data, 0)
+		}),
+		targets: purego.NewCallback(func(_, list, n, data ptr) {
+			offered.list, offered.n = list, int32(n)
+			handlers.call(data, 0)
+			handlers.remove(data)
+		}),
+		uris: purego.NewCallback(func(_, list, data ptr) {
+			offered.list, offered.n = list, 0
+			handlers.call(data, 0)
+			handlers.remove(data)
 		}),
 	}
 })

@@ -19,18 +19,22 @@ type window struct {
 	// took it.
 	filter func(entry, event ptr) int32
 	ids    []ptr
-	shown  bool
-	closed bool
-	active bool
+	// want is how large the window is to be, and given how large it was made.
+	// Until the person changes that, nobody is told of it.
+	want, given ui.Size
+	shown       bool
+	closed      bool
+	active      bool
 }
 
 // init makes the window with its one child.
-func (w *window) init(t *Toolkit, title string, handler ui.Handler) {
-	w.t, w.handler = t, handler
+func (w *window) init(t *Toolkit, title string, size ui.Size, handler ui.Handler) {
+	w.t, w.handler, w.want = t, handler, size
+	if size == (ui.Size{}) {
+		w.want = ui.Size{Width: wantWidth, Height: wantHeight}
+	}
 	w.top = winNew(windowTypeToplevel)
 	winTitle(w.top, title)
-	wSizeRequest(w.top, minWidth, minHeight)
-	winDefaultSize(w.top, wantWidth, wantHeight)
 	t.windows[w.top] = w
 	w.on(w.top, "delete-event", func(ptr) bool {
 		w.Close()
@@ -45,6 +49,23 @@ func (w *window) init(t *Toolkit, title string, handler ui.Handler) {
 		return false
 	})
 	w.on(w.top, "key-press-event", w.topKey)
+	w.on(w.top, "configure-event", func(ptr) bool { w.configured(); return false })
+}
+
+// configured tells of a new size, unless the window fills the screen or a part
+// of it.
+func (w *window) configured() {
+	// Maximised, full screen, tiled at all or to the upper, right, lower or left
+	// edge: bits of GdkWindowState.
+	const filling = 1<<2 | 1<<4 | 1<<8 | 1<<9 | 1<<11 | 1<<13 | 1<<15
+	var width, height int32
+	winSize(w.top, &width, &height)
+	size := ui.Size{Width: int(width), Height: int(height)}
+	if size == w.given || gWindowState(wGetWindow(w.top))&filling != 0 {
+		return
+	}
+	w.given = size
+	w.handler.Resized(size)
 }
 
 // on connects a signal that has one argument.
@@ -137,12 +158,9 @@ func (w *window) painted() func() {
 }
 
 // place puts the window near the pointer, where the person looks: above it in
-// the lower half of the monitor, where panels are, else below. On Wayland the
-// compositor places windows and this does nothing.
+// the lower half of the monitor, where panels are, else below; and makes it no
+// larger than the monitor. On Wayland the compositor chooses the place.
 func (w *window) place() {
-	if !w.t.x11 {
-		return
-	}
 	// titleBar is room for what the window manager adds, and gap keeps the
 	// pointer beside the window.
 	const titleBar, gap = 34, 12
@@ -151,12 +169,21 @@ func (w *window) place() {
 	gDevicePosition(gSeatPointer(gDefaultSeat(display)), 0, &x, &y)
 	var area rectangle
 	gMonitorWorkarea(gMonitorAtPoint(display, x, y), &area)
-	left, top := x-wantWidth/2, y+gap
-	if y > area.y+area.height/2 {
-		top = y - gap - wantHeight - titleBar
+	fit := func(want, least, room int32) int32 { return min(max(want, least), max(room, 1)) }
+	roomX, roomY := area.width-2*gap, area.height-2*gap-titleBar
+	width, height := fit(int32(w.want.Width), minWidth, roomX), fit(int32(w.want.Height), minHeight, roomY)
+	wSizeRequest(w.top, min(minWidth, width), min(minHeight, height))
+	winDefaultSize(w.top, width, height)
+	w.given = ui.Size{Width: int(width), Height: int(height)}
+	if !w.t.x11 {
+		return
 	}
-	left = max(area.x+gap, min(left, area.x+area.width-wantWidth-gap))
-	top = max(area.y+gap, min(top, area.y+area.height-wantHeight-titleBar-gap))
+	left, top := x-width/2, y+gap
+	if y > area.y+area.height/2 {
+		top = y - gap - height - titleBar
+	}
+	left = max(area.x+gap, min(left, area.x+area.width-width-gap))
+	top = max(area.y+gap, min(top, area.y+area.height-height-titleBar-gap))
 	winMove(w.top, left, top)
 }
 

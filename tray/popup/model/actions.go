@@ -66,40 +66,66 @@ func (c *Conversation) edit(id int64, text string) {
 	c.view.SetEntry(text)
 }
 
-// entry is one of a row's context menu.
+// entry is one of a menu.
 type entry struct {
 	label string
+	on    bool
 	do    func()
+}
+
+// write has the entry field be one for a message, not for a change of one.
+func (c *Conversation) write() {
+	if c.comparing != nil || c.editing != 0 {
+		c.leave()
+	}
+}
+
+// commands are what can be done in the conversation, whatever stands in it.
+func (c *Conversation) commands() (entries []entry) {
+	person, known := c.world.Person(c.peer)
+	if c.world.Ended {
+		return nil
+	}
+	if person.Secure || !isPerson(c.peer) {
+		entries = append(entries, entry{c.p.T("PopupMenuUrgent"), c.urgent, func() {
+			c.write()
+			c.urgent = !c.urgent
+		}})
+	}
+	if known && person.Secure {
+		entries = append(entries, entry{c.p.T("PopupMenuCompare"), c.comparing != nil, func() {
+			if c.comparing != nil {
+				c.comparing = nil
+				return
+			}
+			c.compare()
+		}})
+	}
+	return entries
+}
+
+// Command implements ui.ConversationHandler.
+func (c *Conversation) Command(chosen int) {
+	if entries := c.commands(); !c.closed && chosen >= 0 && chosen < len(entries) {
+		c.trouble = ""
+		entries[chosen].do()
+		c.refresh()
+	}
 }
 
 // menu is what can be done with a message.
 func (c *Conversation) menu(m chat.Message) (entries []entry) {
-	add := func(id string, do func()) { entries = append(entries, entry{c.p.T(id), do}) }
+	add := func(id string, do func()) { entries = append(entries, entry{label: c.p.T(id), do: do}) }
 	if m.Deleted || c.world.Ended {
 		return nil
 	}
-	write := func() { // a message, not a change of one
-		if c.comparing != nil || c.editing != 0 {
-			c.leave()
-		}
-	}
 	add("PopupMenuReply", func() {
-		write()
+		c.write()
 		c.replying = m.ID
 	})
 	if m.Secure && m.State != chat.Received {
 		add("PopupMenuEdit", func() { c.edit(m.ID, m.Text) })
 		add("PopupMenuDelete", func() { c.work.Delete(m.ID, c.settled("PopupDeleteFailed")) })
-	}
-	person, known := c.world.Person(c.peer)
-	if person.Secure || strings.HasPrefix(c.peer, ",") {
-		add("PopupMenuUrgent", func() {
-			write()
-			c.urgent = !c.urgent
-		})
-	}
-	if known && person.Secure {
-		add("PopupMenuCompare", c.compare)
 	}
 	return entries
 }

@@ -155,14 +155,19 @@ func TestCompareBlocked(t *testing.T) {
 // The next message is urgent if the person says so, and only that.
 func TestUrgent(t *testing.T) {
 	c, v, work := open(t, "Ann", world(t, secure))
-	c.Event(chat.Event{Type: chat.EventMessage, Message: &chat.Message{ID: 1, Peer: "Ann", Sender: "Ann", State: chat.Received, At: noon, Text: "hi"}})
-	urgent := slices.Index(strings.Split(v.rows[1].Menu, "\n"), "Urgent message")
-	c.Choose(1, urgent)
-	if !c.Key(ui.KeyEscape) || v.closed || v.notice != "" {
+	if want := []ui.Command{{Label: "Urgent message"}, {Label: "Compare safety number…"}}; !slices.Equal(v.commands, want) {
+		t.Fatalf("an empty conversation offers %+v", v.commands)
+	}
+	c.Command(0)
+	if !v.commands[0].Checked {
+		t.Error("the menu does not show that it is switched on")
+	}
+	if !c.Key(ui.KeyEscape) || v.closed || v.notice != "" || v.commands[0].Checked {
 		t.Errorf("Esc does not end it: %q", v.notice)
 	}
+	c.Event(chat.Event{Type: chat.EventMessage, Message: &chat.Message{ID: 1, Peer: "Ann", Sender: "Ann", State: chat.Received, At: noon, Text: "hi"}})
 	c.Choose(1, 0)
-	c.Choose(1, urgent)
+	c.Command(0)
 	if !strings.Contains(v.notice, "“hi”") || !strings.Contains(v.notice, "is urgent") {
 		t.Errorf("notice %q", v.notice)
 	}
@@ -179,15 +184,12 @@ func TestUrgent(t *testing.T) {
 // Who compares and finds the number the same has verified the person.
 func TestCompare(t *testing.T) {
 	c, v, work := open(t, "Ann", world(t, secure))
-	c.Event(chat.Event{Type: chat.EventMessage, Message: &chat.Message{ID: 1, Peer: "Ann", Sender: "Ann", State: chat.Received, At: noon, Text: "hi"}})
-	row := v.rows[1]
-	entries := strings.Split(row.Menu, "\n")
-	c.Choose(1, slices.Index(entries, "Compare safety number…"))
+	c.Command(1)
 	work.safety(chat.Safety{Number: "1"}, nil)
 	if !c.Key(ui.KeyEscape) || v.closed || v.notice != "" {
 		t.Errorf("Esc does not end it: %q", v.notice)
 	}
-	c.Choose(1, slices.Index(entries, "Compare safety number…"))
+	c.Command(1)
 	work.safety(chat.Safety{Number: "1"}, nil)
 	c.Answer(0)
 	if want := []string{"safety Ann", "safety Ann", "verify Ann"}; !slices.Equal(work.calls, want) {
@@ -203,7 +205,7 @@ func TestReplyEditAndDelete(t *testing.T) {
 	} {
 		c.Event(chat.Event{Type: chat.EventMessage, Message: &m})
 	}
-	if v.rows[1].Menu != "Reply\nUrgent message\nCompare safety number…" || v.rows[2].Menu != "Reply\nEdit\nTake back\nUrgent message\nCompare safety number…" || v.rows[1].Quote != "food" {
+	if v.rows[1].Menu != "Reply" || v.rows[2].Menu != "Reply\nEdit\nTake back" || v.rows[1].Quote != "food" {
 		t.Fatalf("rows %+v", v.rows)
 	}
 	c.Choose(1, 0)
@@ -270,5 +272,37 @@ func TestAcknowledge(t *testing.T) {
 	}
 	if v.rows[1].Action != "" || v.rows[1].State != "urgent · acknowledged" {
 		t.Errorf("the row is %+v", v.rows[1])
+	}
+}
+
+// What is dropped or pasted is refused, and what is written stays.
+func TestAttachments(t *testing.T) {
+	c, v, _ := open(t, "Ann", world(t, secure))
+	v.typeText("see")
+	c.Attached(ui.AttachFiles)
+	files := v.notice
+	c.Attached(ui.AttachPicture)
+	if !strings.HasPrefix(files, "Files can't be sent yet.") || !strings.HasPrefix(v.notice, "Pictures can't be sent yet.") || v.entry != "see" {
+		t.Errorf("%q, %q, entry %q", files, v.notice, v.entry)
+	}
+	if want := []string{files, v.notice}; !slices.Equal(v.said, want) {
+		t.Errorf("a screen reader says %q", v.said)
+	}
+	v.typeText("see my share")
+	if v.notice != "" {
+		t.Errorf("the notice stays: %q", v.notice)
+	}
+}
+
+// A screen reader says what comes while the window is open, and nothing of what
+// was there before or is the person's own.
+func TestAnnounce(t *testing.T) {
+	c, v, work := open(t, "Ann", world(t, secure))
+	work.history[0]([]chat.Message{received(1, "old")}, nil)
+	c.Event(told(chat.EventMessage, received(2, "new")))
+	c.Event(told(chat.EventMessage, own(3, "mine", chat.Sending)))
+	c.Event(told(chat.EventState, own(3, "mine", chat.Sent)))
+	if want := []string{"Ann, 12:00: new"}; !slices.Equal(v.said, want) {
+		t.Errorf("said %q, want %q", v.said, want)
 	}
 }

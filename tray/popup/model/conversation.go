@@ -59,6 +59,7 @@ type Conversation struct {
 		header   ui.Header
 		rows     []ui.Row
 		notice   ui.Notice
+		commands []ui.Command
 		sendable bool
 	}
 }
@@ -77,10 +78,12 @@ func (c *Conversation) Spec() ui.ConversationSpec {
 	name := c.name()
 	return ui.ConversationSpec{
 		Title:        c.p.T("PopupTitle", "Name", name),
+		Size:         c.work.Size(KindConversation),
 		Placeholder:  c.p.T("PopupPlaceholder"),
 		Hint:         c.p.T("PopupHint"),
 		Send:         c.p.T("PopupSend"),
 		Emoji:        c.p.T("PopupEmoji"),
+		More:         c.p.T("PopupMore"),
 		EntryName:    c.p.T("PopupEntryName", "Name", name),
 		MessagesName: c.p.T("PopupMessagesName", "Name", name),
 	}
@@ -118,6 +121,7 @@ func (c *Conversation) Event(event chat.Event) {
 		if event.Message == nil || !SamePeer(event.Message.Peer, c.peer) {
 			return
 		}
+		defer c.announce(event)
 		c.heard[event.Message.ID] = true
 		c.put(*event.Message, true)
 	}
@@ -172,6 +176,34 @@ func (c *Conversation) Focus(active bool) {
 		c.work.Trace("ready for typing")
 	}
 	c.markRead()
+}
+
+// Resized implements ui.Handler.
+func (c *Conversation) Resized(size ui.Size) { c.work.Resized(KindConversation, size) }
+
+// Attached implements ui.ConversationHandler: what can't be sent is refused in
+// so many words, and what is written stays.
+func (c *Conversation) Attached(what ui.Attachment) {
+	if c.closed {
+		return
+	}
+	c.trouble = c.p.T("PopupNoFiles")
+	if what == ui.AttachPicture {
+		c.trouble = c.p.T("PopupNoPictures")
+	}
+	c.refresh()
+}
+
+// announce has a message from somebody else said while it is new.
+func (c *Conversation) announce(event chat.Event) {
+	if event.Type != chat.EventMessage || event.Message.State != chat.Received {
+		return
+	}
+	for _, row := range c.shown.rows {
+		if row.ID == event.Message.ID {
+			c.view.Announce(row.Name)
+		}
+	}
 }
 
 // Send implements ui.ConversationHandler: it sends what is in the entry, or

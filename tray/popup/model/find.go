@@ -43,6 +43,7 @@ func NewFind(world *World, work Work, p *i18n.Printer, gone func()) *Find {
 func (f *Find) Spec() ui.FindSpec {
 	return ui.FindSpec{
 		Title:       f.p.T("PopupFindTitle"),
+		Size:        f.work.Size(KindFind),
 		Placeholder: f.p.T("PopupFindPlaceholder"),
 		Hint:        f.p.T("PopupFindHint"),
 		EntryName:   f.p.T("PopupFindEntryName"),
@@ -76,6 +77,9 @@ func (f *Find) Focus(active bool) {
 		f.work.Trace("ready for typing")
 	}
 }
+
+// Resized implements ui.Handler.
+func (f *Find) Resized(size ui.Size) { f.work.Resized(KindFind, size) }
 
 // Edited implements ui.Handler: the best match is selected.
 func (f *Find) Edited(text string) {

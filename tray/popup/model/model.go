@@ -15,6 +15,7 @@ import (
 
 	"earshot/protocol/classic"
 	"earshot/tray/chat"
+	"earshot/tray/popup/ui"
 )
 
 // Work is what a model asks of the world. Calls return at once; then is called
@@ -37,6 +38,9 @@ type Work interface {
 	Safety(peer string, then func(chat.Safety, error))
 	Trust(peer string, action chat.TrustAction, then func(error))
 	MarkRead(peer string, then func(error))
+	// Size is what a kind of window was last given, and Resized remembers it.
+	Size(kind string) ui.Size
+	Resized(kind string, size ui.Size)
 	// Open shows the conversation with peer.
 	Open(peer string)
 	// Later calls f once after d, unless it is stopped before.
@@ -46,6 +50,12 @@ type Work interface {
 	// Trace records that something could be seen for the first time.
 	Trace(what string)
 }
+
+// The kinds of windows, each of which has a size of its own.
+const (
+	KindConversation = "conversation"
+	KindFind         = "find"
+)
 
 // World is what all windows know of the engine. The zero World is what is
 // known before the first snapshot.

@@ -35,6 +35,15 @@ type fakeWork struct {
 	keeps   []func(error)
 	later   map[int]later
 	timers  int
+	sizes   map[string]ui.Size
+}
+
+func (w *fakeWork) Size(kind string) ui.Size { return w.sizes[kind] }
+func (w *fakeWork) Resized(kind string, size ui.Size) {
+	if w.sizes == nil {
+		w.sizes = make(map[string]ui.Size)
+	}
+	w.sizes[kind] = size
 }
 
 // later is something that is to be called after a while.
@@ -124,15 +133,19 @@ type fakeView struct {
 	empty, notice, entry string
 	buttons              [2]string
 	sendable, closed     bool
+	commands             []ui.Command
+	said                 []string
 	calls                []string
 }
 
-func (v *fakeView) Present()              { v.calls = append(v.calls, "present") }
-func (v *fakeView) Close()                { v.closed = true }
-func (v *fakeView) SetHeader(h ui.Header) { v.header = h }
-func (v *fakeView) SetEmpty(text string)  { v.empty = text }
-func (v *fakeView) SetNotice(n ui.Notice) { v.notice, v.buttons = n.Text, n.Buttons }
-func (v *fakeView) SetSendable(s bool)    { v.sendable = s }
+func (v *fakeView) Present()                          { v.calls = append(v.calls, "present") }
+func (v *fakeView) Close()                            { v.closed = true }
+func (v *fakeView) SetHeader(h ui.Header)             { v.header = h }
+func (v *fakeView) SetEmpty(text string)              { v.empty = text }
+func (v *fakeView) SetNotice(n ui.Notice)             { v.notice, v.buttons = n.Text, n.Buttons }
+func (v *fakeView) SetSendable(s bool)                { v.sendable = s }
+func (v *fakeView) SetCommands(commands []ui.Command) { v.commands = commands }
+func (v *fakeView) Announce(text string)              { v.said = append(v.said, text) }
 func (v *fakeView) SetRows(rows []ui.Row) {
 	v.rows = slices.Clone(rows)
 	v.calls = append(v.calls, "set")

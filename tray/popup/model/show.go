@@ -35,6 +35,17 @@ func (c *Conversation) refresh() {
 	if notice := c.notice(); notice != c.shown.notice {
 		c.shown.notice = notice
 		c.view.SetNotice(notice)
+		if notice.Text != "" {
+			c.view.Announce(notice.Text)
+		}
+	}
+	var commands []ui.Command
+	for _, command := range c.commands() {
+		commands = append(commands, ui.Command{Label: command.label, Checked: command.on})
+	}
+	if !slices.Equal(commands, c.shown.commands) {
+		c.shown.commands = commands
+		c.view.SetCommands(slices.Clone(commands))
 	}
 	if sendable := c.sendable(); sendable != c.shown.sendable {
 		c.shown.sendable = sendable

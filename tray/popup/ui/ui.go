@@ -53,6 +53,10 @@ type Window interface {
 	Close()
 }
 
+// Size is that of a window's content, in pixels of a screen of usual density
+// (96 to the inch). The zero Size is the toolkit's own choice.
+type Size struct{ Width, Height int }
+
 // Key is a key that means something to the model. Others stay the toolkit's.
 type Key int
 
@@ -86,6 +90,9 @@ type Handler interface {
 	Key(key Key) bool
 	// Focus tells that the window became the active one, or ceased to be.
 	Focus(active bool)
+	// Resized tells that the person gave the window another size. It is not
+	// called for a window that fills the screen or half of it.
+	Resized(size Size)
 	// Closed is called when the person closed the window by its frame. It is
 	// gone then.
 	Closed()
@@ -95,6 +102,9 @@ type Handler interface {
 type ConversationSpec struct {
 	// Title is the window's title.
 	Title string
+	// Size is what the window begins with. It is made smaller where the
+	// monitor is.
+	Size Size
 	// Placeholder is shown in the entry while it is empty.
 	Placeholder string
 	// Hint is the line below the entry that tells the keys.
@@ -104,6 +114,8 @@ type ConversationSpec struct {
 	// Emoji is what the button is called that opens the toolkit's own choice of
 	// them; a toolkit without one has no button.
 	Emoji string
+	// More is what the button is called that opens the conversation's menu.
+	More string
 	// EntryName and MessagesName are what a screen reader calls the entry
 	// field and the list of messages.
 	EntryName, MessagesName string
@@ -166,6 +178,21 @@ type Notice struct {
 	Buttons [2]string
 }
 
+// Command is an entry of a conversation's menu.
+type Command struct {
+	Label string
+	// Checked marks what is switched on.
+	Checked bool
+}
+
+// Attachment is what somebody dropped or pasted that is not text.
+type Attachment int
+
+const (
+	AttachFiles Attachment = iota + 1
+	AttachPicture
+)
+
 // Conversation is the window of one conversation: header, rows, a notice,
 // the entry field, the Send button and the hint.
 type Conversation interface {
@@ -183,6 +210,11 @@ type Conversation interface {
 	SetEmpty(text string)
 	// SetNotice shows a notice in the place of the one before it.
 	SetNotice(notice Notice)
+	// SetCommands sets the entries of the conversation's menu, which a button
+	// beside the header opens; without any, there is no button.
+	SetCommands(commands []Command)
+	// Announce has a screen reader say something, if there is one.
+	Announce(text string)
 	// SetEntry replaces the text of the entry field.
 	SetEntry(text string)
 	// SetSendable enables or disables the Send button.
@@ -200,11 +232,18 @@ type ConversationHandler interface {
 	Choose(id int64, entry int)
 	// Answer is a click on a button of the notice.
 	Answer(button int)
+	// Command is an entry of the conversation's menu.
+	Command(index int)
+	// Attached is called when something that is not text was dropped on the
+	// window or pasted into the entry. Text that was goes into the entry by
+	// itself.
+	Attached(what Attachment)
 }
 
 // FindSpec is what doesn't change in a Find window.
 type FindSpec struct {
 	Title       string
+	Size        Size
 	Placeholder string
 	Hint        string
 	// EntryName and ListName are what a screen reader calls the entry field

@@ -14,24 +14,29 @@ type conversation struct {
 	handler ui.ConversationHandler
 
 	name, presence, messages, empty, notice, action, send, hint hwnd
+	more                                                        hwnd // opens the menu of commands
+	commands                                                    []ui.Command
 	answers                                                     [2]hwnd // the notice's buttons
 
 	rows     []ui.Row
 	starts   []int32 // where each row begins in the text
 	shown    ui.Notice
-	actionID int64 // the first row with a button, which is shown if not 0
-	link     bool  // what is written now is a link
+	named    string // the header's name
+	actionID int64  // the first row with a button, which is shown if not 0
+	link     bool   // what is written now is a link
 }
 
 // NewConversation implements ui.Toolkit.
 func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.ConversationHandler) (ui.Conversation, error) {
 	c := &conversation{handler: handler}
-	if err := c.init(t, c, spec.Title, handler); err != nil {
+	if err := c.init(t, c, spec.Title, spec.Size, handler); err != nil {
 		return nil, &problem{t.p.T("PopupNoToolkit"), err}
 	}
 	with := controls{w: &c.window}
-	c.name = with.label("", ssEndEllipsis, c.fonts.name)
+	c.name = with.label("", 0, c.fonts.name)
 	c.presence = with.label("", ssEndEllipsis, c.fonts.small)
+	with.named(spec.More)
+	c.more = with.add("BUTTON", "⋯", wsTab, 0, c.fonts.name)
 	with.named(spec.MessagesName)
 	c.messages = with.add(t.rich, "", esMultiline|esReadOnly|esAutoV|wsScroll|wsTab, 0, c.fonts.body)
 	c.empty = with.label("", ssCenter, c.fonts.body)
@@ -47,12 +52,13 @@ func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.Conversat
 		c.Close()
 		return nil, &problem{t.p.T("PopupNoToolkit"), with.err}
 	}
-	for _, button := range []hwnd{c.action, c.send, c.answers[0], c.answers[1]} {
+	for _, button := range []hwnd{c.action, c.send, c.more, c.answers[0], c.answers[1]} {
 		c.buttons[button] = true
 	}
 	c.colors[c.presence], c.colors[c.hint], c.colors[c.empty] = colorDim, colorDim, colorDim
 	c.colors[c.notice] = colorNotice
 	enableWindow.Call(c.send, 0)
+	dragAccept.Call(c.top, 1)
 	c.initMessages()
 	c.layout()
 	return c, nil
@@ -62,11 +68,15 @@ func (c *conversation) keys() map[uintptr]ui.Key { return conversationKeys }
 
 func (c *conversation) draw(*drawItem) {}
 
+func (c *conversation) attached(what ui.Attachment) { c.handler.Attached(what) }
+
 func (c *conversation) command(control, _ uintptr) {
 	// Buttons are the only others that tell of anything, and only of clicks.
 	switch control {
 	case c.send:
 		c.handler.Send()
+	case c.more:
+		c.openMenu()
 	case c.action:
 		if c.actionID != 0 {
 			c.handler.Act(c.actionID)
@@ -95,9 +105,20 @@ func (c *conversation) layout() {
 	_, tall := c.measure(c.fonts.name, "Ag", 0)
 
 	y := c.scale(10)
-	move(c.name, side, y, inner, tall)
-	y += tall + c.scale(2)
-	move(c.presence, side, y, inner, line)
+	beside := inner
+	show(c.more, len(c.commands) > 0)
+	if len(c.commands) > 0 {
+		square := c.scale(32)
+		move(c.more, width-side-square, y, square, square)
+		beside -= square + space
+	}
+	// Several people take as many lines as a window can spare.
+	const lines = 3
+	_, names := c.measure(c.fonts.name, textOf(c.name), beside)
+	names = min(max(names, tall), lines*tall)
+	move(c.name, side, y, beside, names)
+	y += names + c.scale(2)
+	move(c.presence, side, y, beside, line)
 	top := y + line + space
 
 	bottom := height - line - c.scale(6)
@@ -154,7 +175,10 @@ func (c *conversation) SetHeader(header ui.Header) {
 	if c.closed {
 		return
 	}
-	setText(c.name, header.Name)
+	if setText(c.name, header.Name); header.Name != c.named {
+		c.named = header.Name
+		defer c.layout()
+	}
 	text := header.Presence
 	c.colors[c.presence] = colorDim
 	switch {

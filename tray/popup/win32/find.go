@@ -20,7 +20,7 @@ type find struct {
 // NewFind implements ui.Toolkit.
 func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, error) {
 	f := &find{handler: handler}
-	if err := f.init(t, f, spec.Title, handler); err != nil {
+	if err := f.init(t, f, spec.Title, spec.Size, handler); err != nil {
 		return nil, &problem{t.p.T("PopupNoToolkit"), err}
 	}
 	with := controls{w: &f.window}
@@ -38,6 +38,9 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 	f.layout()
 	return f, nil
 }
+
+// attached does nothing: who is looked for is text.
+func (f *find) attached(ui.Attachment) {}
 
 func (f *find) keys() map[uintptr]ui.Key { return findKeys }
 

@@ -101,6 +101,13 @@ func (w *window) composing() bool {
 func entryProc(control hwnd, message uint32, wparam, lparam uintptr) uintptr {
 	w := current.entries[control]
 	switch message {
+	case wmPaste:
+		if what := pasted(); what != 0 {
+			if v := current.windows[w.top]; v != nil {
+				v.attached(what)
+			}
+			return 0
+		}
 	case wmStartCompose:
 		w.composition = true
 		invalidateRect.Call(control, 0, 1)
@@ -116,6 +123,25 @@ func entryProc(control hwnd, message uint32, wparam, lparam uintptr) uintptr {
 		delete(current.entries, control)
 	}
 	return answer
+}
+
+// pasted says what the clipboard has that an entry field does not take, or 0.
+// Who copies a table offers both picture and text, and means the text.
+func pasted() ui.Attachment {
+	const bitmap, bits, text, files = 2, 8, 13, 15 // CF_BITMAP, CF_DIB, CF_UNICODETEXT, CF_HDROP
+	has := func(format uintptr) bool {
+		ok, _, _ := hasFormat.Call(format)
+		return ok != 0
+	}
+	switch {
+	case has(files):
+		return ui.AttachFiles
+	case has(text):
+		return 0
+	case has(bitmap) || has(bits):
+		return ui.AttachPicture
+	}
+	return 0
 }
 
 func (w *window) drawPlaceholder() {

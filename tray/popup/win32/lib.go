@@ -24,6 +24,8 @@ var (
 	getModuleHandle = kernel32.NewProc("GetModuleHandleW")
 
 	shellExecute = shell32.NewProc("ShellExecuteW")
+	dragAccept   = shell32.NewProc("DragAcceptFiles")
+	dragFinish   = shell32.NewProc("DragFinish")
 
 	registerClass      = user32.NewProc("RegisterClassExW")
 	createWindow       = user32.NewProc("CreateWindowExW")
@@ -34,6 +36,9 @@ var (
 	showWindow         = user32.NewProc("ShowWindow")
 	updateWindow       = user32.NewProc("UpdateWindow")
 	enableWindow       = user32.NewProc("EnableWindow")
+	isZoomed           = user32.NewProc("IsZoomed")
+	hasFormat          = user32.NewProc("IsClipboardFormatAvailable")
+	getWindowRect      = user32.NewProc("GetWindowRect")
 	isIconic           = user32.NewProc("IsIconic")
 	setForeground      = user32.NewProc("SetForegroundWindow")
 	setFocus           = user32.NewProc("SetFocus")
@@ -199,6 +204,9 @@ const (
 	wmColorStatic     = 0x0138
 	wmDPIChanged      = 0x02E0
 	wmUser            = 0x0400
+	wmSizeEnd         = 0x0232 // WM_EXITSIZEMOVE
+	wmDropFiles       = 0x0233
+	wmPaste           = 0x0302
 	wmApp             = 0x8000
 	enChange          = 0x0300
 	emSetSel          = 0x00B1

@@ -3,10 +3,11 @@
 package win32
 
 import (
+	"slices"
 	"strings"
 	"unsafe"
 
-	"golang.org/x/sys/windows"
+	"earshot/tray/popup/ui"
 )
 
 const (
@@ -44,6 +45,56 @@ func (c *conversation) rowAt(x, y int32) int {
 	return found
 }
 
+// SetCommands implements ui.Conversation.
+func (c *conversation) SetCommands(commands []ui.Command) {
+	if !c.closed {
+		c.commands = slices.Clone(commands)
+		c.layout()
+	}
+}
+
+// Announce implements ui.Conversation. Screen readers follow the messages'
+// control by themselves; nothing more is said.
+func (c *conversation) Announce(string) {}
+
+// openMenu shows the commands below their button.
+func (c *conversation) openMenu() {
+	const checked = 0x0008 // MF_CHECKED
+	var flags []uintptr
+	var labels []string
+	for _, command := range c.commands {
+		labels = append(labels, command.Label)
+		flags = append(flags, 0)
+		if command.Checked {
+			flags[len(flags)-1] = checked
+		}
+	}
+	var box rect
+	getWindowRect.Call(c.more, uintptr(unsafe.Pointer(&box)))
+	const atRight = 0x0008 // TPM_RIGHTALIGN
+	if chosen := c.choose(labels, flags, box.right, box.bottom, atRight); chosen >= 0 {
+		c.handler.Command(chosen)
+	}
+}
+
+// choose shows a menu and returns what was chosen in it, or -1.
+func (c *conversation) choose(labels []string, flags []uintptr, x, y int32, align uintptr) int {
+	menu, _, _ := createPopupMenu.Call()
+	if menu == 0 {
+		return -1
+	}
+	defer destroyMenu.Call(menu)
+	for i, label := range labels {
+		appendMenu.Call(menu, flags[i], uintptr(i+1), uintptr(unsafe.Pointer(str(mnemonicFree(label)))))
+	}
+	const returnCommand = 0x0100
+	chosen, _, _ := trackPopupMenu.Call(menu, returnCommand|align, uintptr(x), uintptr(y), 0, c.top, 0)
+	if c.closed {
+		return -1
+	}
+	return int(chosen) - 1
+}
+
 // contextMenu shows what can be done with the row at a point of the screen, and
 // Copy if something is selected.
 func (c *conversation) contextMenu(x, y int32) {
@@ -52,27 +103,14 @@ func (c *conversation) contextMenu(x, y int32) {
 		return
 	}
 	row := c.rows[i]
-	menu, _, _ := createPopupMenu.Call()
-	if menu == 0 {
-		return
-	}
-	defer destroyMenu.Call(menu)
-	for k, label := range strings.Split(row.Menu, "\n") {
-		text, err := windows.UTF16PtrFromString(mnemonicFree(label))
-		if err != nil {
-			continue
-		}
-		appendMenu.Call(menu, 0, uintptr(k+1), uintptr(unsafe.Pointer(text)))
-	}
 	if x == -1 && y == -1 {
 		p := point{}
 		clientToScreen.Call(c.messages, uintptr(unsafe.Pointer(&p)))
 		x, y = p.x, p.y
 	}
-	const returnCommand = 0x0100
-	chosen, _, _ := trackPopupMenu.Call(menu, returnCommand, uintptr(x), uintptr(y), 0, c.top, 0)
-	if chosen > 0 && !c.closed {
-		c.handler.Choose(row.ID, int(chosen)-1)
+	labels := strings.Split(row.Menu, "\n")
+	if chosen := c.choose(labels, make([]uintptr, len(labels)), x, y, 0); chosen >= 0 {
+		c.handler.Choose(row.ID, chosen)
 		if !c.closed {
 			setFocus.Call(c.entry)
 		}

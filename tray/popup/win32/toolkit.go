@@ -39,6 +39,7 @@ type view interface {
 	// keys are the keys that the model wants to know of.
 	keys() map[uintptr]ui.Key
 	draw(item *drawItem)
+	attached(what ui.Attachment)
 }
 
 // problem is an error that reads as a sentence in the person's language.

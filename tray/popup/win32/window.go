@@ -32,6 +32,7 @@ type window struct {
 	fonts  fonts
 	dpi    int32
 	system int32
+	want   ui.Size // of the content, at 96 dots per inch
 	shown  bool
 	closed bool
 }
@@ -42,8 +43,11 @@ func (w *window) base() *window { return w }
 func (w *window) scale(pixels int32) int32 { return pixels * w.dpi / 96 }
 
 // init makes the window, without its controls. v is what it is part of.
-func (w *window) init(t *Toolkit, v view, title string, handler ui.Handler) error {
-	w.t, w.handler = t, handler
+func (w *window) init(t *Toolkit, v view, title string, size ui.Size, handler ui.Handler) error {
+	w.t, w.handler, w.want = t, handler, size
+	if size == (ui.Size{}) {
+		w.want = ui.Size{Width: wantWidth, Height: wantHeight}
+	}
 	w.buttons, w.colors = make(map[hwnd]bool), make(map[hwnd]uint32)
 	top, err := t.create(className, title, wsPopupFrame|wsClipKids, 0, 0, 0)
 	if err != nil {
@@ -136,6 +140,11 @@ func receive(v view, message uint32, wparam, lparam uintptr) (answer uintptr, do
 		w.handler.Ready()
 	case wmSize:
 		v.layout()
+	case wmSizeEnd:
+		w.resized()
+	case wmDropFiles:
+		dragFinish.Call(wparam)
+		v.attached(ui.AttachFiles)
 	case wmActivate:
 		active := low(wparam) != 0
 		if active {
@@ -227,6 +236,7 @@ func (w *window) childFonts(v view) map[hwnd]handle {
 	case *conversation:
 		all[v.name], all[v.presence], all[v.hint] = w.fonts.name, w.fonts.small, w.fonts.small
 		all[v.empty], all[v.notice] = w.fonts.body, w.fonts.small
+		all[v.more] = w.fonts.name
 		all[v.send], all[v.action] = w.fonts.body, w.fonts.body
 		all[v.answers[0]], all[v.answers[1]] = w.fonts.body, w.fonts.body
 	case *find:
@@ -265,13 +275,14 @@ func (w *window) place() {
 	var at point
 	getCursorPos.Call(uintptr(unsafe.Pointer(&at)))
 	const nearest = 2
-	monitor, _, _ := monitorFromPoint.Call(*(*uintptr)(unsafe.Pointer(&at)), nearest)
-	info := monitorInfo{}
-	info.size = uint32(unsafe.Sizeof(info))
-	getMonitorInfo.Call(monitor, uintptr(unsafe.Pointer(&info)))
-	work := info.work
+	work := workArea(at, nearest)
 
-	frame := rect{right: w.scale(wantWidth), bottom: w.scale(wantHeight)}
+	// No screen is larger than that, and no file's number may overflow.
+	const most = 1 << 14
+	frame := rect{
+		right:  w.scale(int32(min(max(w.want.Width, minWidth), most))),
+		bottom: w.scale(int32(min(max(w.want.Height, minHeight), most))),
+	}
 	adjustWindowRect.Call(uintptr(unsafe.Pointer(&frame)), wsPopupFrame, 0, 0)
 	width := min(frame.right-frame.left, work.right-work.left)
 	height := min(frame.bottom-frame.top, work.bottom-work.top)
@@ -284,6 +295,38 @@ func (w *window) place() {
 	top = max(work.top, min(top, work.bottom-height-space))
 	const noZ, noActivate = 0x4, 0x10
 	setWindowPos.Call(w.top, 0, uintptr(left), uintptr(top), uintptr(width), uintptr(height), noZ|noActivate)
+}
+
+// resized tells of the size that the person has given the window by its frame,
+// unless the window fills the screen or half of it: half of a work area ends at
+// the area's edges.
+func (w *window) resized() {
+	if zoomed, _, _ := isZoomed.Call(w.top); zoomed != 0 {
+		return
+	}
+	var box rect
+	getWindowRect.Call(w.top, uintptr(unsafe.Pointer(&box)))
+	const nearest = 2
+	at := point{(box.left + box.right) / 2, (box.top + box.bottom) / 2}
+	work := workArea(at, nearest)
+	if box.bottom-box.top >= work.bottom-work.top {
+		return
+	}
+	width, height := w.client()
+	size := ui.Size{Width: int(width * 96 / w.dpi), Height: int(height * 96 / w.dpi)}
+	if size != w.want && size.Width > 0 && size.Height > 0 {
+		w.want = size
+		w.handler.Resized(size)
+	}
+}
+
+// workArea is what the taskbar leaves of the monitor at a point.
+func workArea(at point, otherwise uintptr) rect {
+	monitor, _, _ := monitorFromPoint.Call(*(*uintptr)(unsafe.Pointer(&at)), otherwise)
+	info := monitorInfo{}
+	info.size = uint32(unsafe.Sizeof(info))
+	getMonitorInfo.Call(monitor, uintptr(unsafe.Pointer(&info)))
+	return info.work
 }
 
 // Close implements ui.Window. The window goes once the message under way, if

@@ -85,4 +85,13 @@ func TestWinePopup(t *testing.T) {
 	w.Do("type", "--delay", "30", " at noon")
 	w.Do("key", "Return")
 	w.Await("the message was changed", 5*time.Second, saw(`{"call":"edit","text":"Lunch at noon","id":6}`))
+
+	// The conversation's own menu: the next message is urgent.
+	w.Do("key", "shift+Tab", "shift+Tab", "Return")
+	w.Shot("wine-commands")
+	w.Do("key", "Down", "Return")
+	w.Do("type", "--delay", "30", "the alarm is real")
+	w.Shot("wine-urgent")
+	w.Do("key", "Return")
+	w.Await("the urgent message was sent", 5*time.Second, saw(`"text":"the alarm is real","urgent":true`))
 }

@@ -38,7 +38,7 @@ func main() {
 		peer = os.Args[2]
 	}
 	engine := newEngine(file)
-	if err := popup.Run(context.Background(), engine, i18n.New("en"), peer); err != nil {
+	if err := popup.Run(context.Background(), engine, i18n.New("en"), nil, peer); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -51,6 +51,8 @@ type line struct {
 	Peer string `json:"peer,omitempty"`
 	Text string `json:"text,omitempty"`
 	ID   int64  `json:"id,omitempty"`
+
+	Urgent bool `json:"urgent,omitempty"`
 }
 
 // engine sends nothing: a message is Sent as soon as it is stored.
@@ -120,7 +122,7 @@ func (e *engine) Send(_ context.Context, d chat.Draft, _ bool) (chat.Message, er
 	sent.State = chat.Sent
 	e.events <- chat.Event{Type: chat.EventMessage, Message: &m}
 	e.events <- chat.Event{Type: chat.EventState, Message: &sent}
-	e.note(line{Call: "send", Peer: d.To, Text: d.Text})
+	e.note(line{Call: "send", Peer: d.To, Text: d.Text, Urgent: d.Urgent})
 	return m, nil
 }
 
