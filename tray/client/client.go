@@ -122,6 +122,7 @@ type Engine struct {
 	timer     *time.Timer
 	wakeAt    time.Time // when timer fires; zero if it doesn't
 	expireAt  time.Time
+	forgetAt  time.Time // when messages that are too old are looked for
 	workers   sync.WaitGroup
 	work      context.Context // ends when Run should
 }
@@ -246,6 +247,11 @@ func (e *Engine) loop(work context.Context) {
 			e.rounds(e.resultsInput())
 		case <-e.timer.C:
 			e.rounds(e.wake())
+			if now().Before(e.forgetAt) {
+				e.wakeBy(e.forgetAt)
+			} else {
+				e.rounds(e.forgetInput())
+			}
 		case <-over:
 			over = nil
 			e.endPopups()

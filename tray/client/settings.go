@@ -58,6 +58,7 @@ func (e *Engine) settingsError(err error) error {
 // has: server is the coordinator as a person reads it.
 func (e *Engine) Adapt(names []string, server string) {
 	_ = e.ask(context.Background(), act(func() {
+		e.forgetSoon(names)
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		moved := e.server != server

@@ -106,3 +106,51 @@ func TestSettingsOfTheEngine(t *testing.T) {
 		t.Errorf("%+v at %s", e, r.Engine.Status().Server)
 	}
 }
+
+// What is older than is wanted goes as soon as that is set, and then by itself;
+// what nobody has seen stays, and nothing comes twice.
+func TestOldMessagesAreDeleted(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		ann, others := w.crowd(1)
+		bo := others[0]
+		texts := func() (list []string) {
+			t.Helper()
+			messages, err := bo.engine.History(t.Context(), "Ann", 0, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range messages {
+				list = append(list, m.Text)
+			}
+			return list
+		}
+		say := func(text string) {
+			t.Helper()
+			ann.say(bo.name, text)
+			bo.arrived("Ann", text)
+		}
+		say("first")
+		if err := bo.engine.MarkRead(t.Context(), "Ann"); err != nil {
+			t.Fatal(err)
+		}
+		settle(25 * time.Hour)
+		say("second")
+		if err := bo.engine.SetSetting(t.Context(), "history_days", "1"); err != nil {
+			t.Fatal(err)
+		}
+		// Whoever runs the engine passes on what has changed.
+		bo.engine.Adapt([]string{"history_days"}, "coordinator")
+		w.until("the first is gone", func() bool { return slices.Equal(texts(), []string{"second"}) })
+		settle(48 * time.Hour)
+		if got := texts(); !slices.Equal(got, []string{"second"}) {
+			t.Errorf("unread, and left are %q", got)
+		}
+		if err := bo.engine.MarkRead(t.Context(), "Ann"); err != nil {
+			t.Fatal(err)
+		}
+		settle(7 * time.Hour)
+		if got := texts(); len(got) > 0 {
+			t.Errorf("left are %q", got)
+		}
+	})
+}

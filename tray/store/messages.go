@@ -96,6 +96,11 @@ func (a *Add) apply(ctx context.Context, tx *sql.Tx) error {
 	if a.UID != (p2p.ItemID{}) {
 		uid = a.UID[:]
 	}
+	if author != "" && uid != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM forgotten WHERE uid = ? AND sender_key = ?)`, uid, author).Scan(&a.Duplicate); err != nil || a.Duplicate {
+			return err
+		}
+	}
 	var id int64
 	err := tx.QueryRowContext(ctx,
 		`INSERT INTO messages (peer, peer_key, sender, sender_key, uid, text, at, state, problem, unread, doubtful,

@@ -94,4 +94,11 @@ var migrations = []string{
 		urgent   INTEGER NOT NULL,
 		at       INTEGER NOT NULL
 	) STRICT, WITHOUT ROWID;`,
+	// Items of messages that were deleted for their age.
+	`CREATE TABLE forgotten (
+		uid        BLOB NOT NULL,
+		sender_key TEXT NOT NULL,
+		at         INTEGER NOT NULL, -- of the deletion
+		PRIMARY KEY (uid, sender_key)
+	) STRICT, WITHOUT ROWID;`,
 }
