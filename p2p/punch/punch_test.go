@@ -345,6 +345,19 @@ func TestOpenerIsPlaced(t *testing.T) {
 	}
 }
 
+// Who answers somebody without a NAT sends all the way at once: nobody there
+// could be spoiled, and behind a hard NAT no probe of the other one gets in.
+func TestNothingToSpoil(t *testing.T) {
+	for remote, ttl := range map[wire.Nat]int{wire.Nat_NAT_NONE: 0, wire.Nat_NAT_EASY: 2} {
+		m := New(Config{Answers: true, Local: wire.Nat_NAT_HARD, TTL: 2}, begin)
+		public := Candidate{wire.Candidate_KIND_HOST, netip.MustParseAddrPort("203.0.113.7:5000")}
+		actions, _ := m.Step(Told{remote, []Candidate{public}}, begin)
+		if want := []any{Send{To: public.At, TTL: ttl}}; !slices.Equal(actions, want) {
+			t.Errorf("%v is probed by %v", remote, actions)
+		}
+	}
+}
+
 // However many candidates a device names, and whatever it says, the probes are
 // bounded.
 func TestBudget(t *testing.T) {

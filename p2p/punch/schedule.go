@@ -71,8 +71,8 @@ func (m *Machine) probe(now time.Time) {
 func (m *Machine) ttl(t *target, now time.Time) int {
 	behind := m.cfg.Local != wire.Nat_NAT_NONE && m.cfg.Local != wire.Nat_NAT_BLOCKED
 	switch {
-	case !m.cfg.Answers, !t.alive.IsZero(), !behind:
-		return 0
+	case !m.cfg.Answers, !t.alive.IsZero(), !behind, m.remote == wire.Nat_NAT_NONE:
+		return 0 // there is nothing to open, or nothing to spoil
 	case t.at.Addr().Is6(), t.kind == wire.Candidate_KIND_HOST && t.at.Addr().IsPrivate():
 		return 0 // without NAT, or on this network if anywhere
 	case t.kind == wire.Candidate_KIND_MAPPED:

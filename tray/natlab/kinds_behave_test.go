@@ -3,6 +3,7 @@
 package natlab
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -158,12 +159,19 @@ func TestEventsHappen(t *testing.T) {
 			t.Errorf("the mapping is %v, then %v", before, again)
 		}
 		s.rebind()
-		if at := seen("rebound"); at.Port() < 40000 || at.Addr() != before.Addr() {
-			t.Errorf("a router that was restarted gives %v", at)
+		rebound := seen("rebound")
+		if rebound.Port() == before.Port() || rebound.Addr() != before.Addr() {
+			t.Errorf("a router that was restarted gives %v", rebound)
 		}
-		s.readdress()
-		if at := seen("readdressed"); at.Addr() != netip.MustParseAddr(s.public4(11)) {
-			t.Errorf("a router with a new address gives %v", at)
+		s.rebind()
+		if at := seen("rebound again"); at.Port() == rebound.Port() || at.Port() == before.Port() || at.Addr() != before.Addr() {
+			t.Errorf("a router that was restarted again gives %v, and gave %v", at, rebound)
+		}
+		for _, last := range []int{11, 10} {
+			s.readdress()
+			if at := seen(fmt.Sprintf("as %d", last)); at.Addr() != netip.MustParseAddr(s.public4(last)) {
+				t.Errorf("a router with a new address gives %v", at)
+			}
 		}
 		s.udp(false)
 		if at := seen("dropped"); at.IsValid() {
