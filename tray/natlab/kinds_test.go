@@ -151,7 +151,7 @@ func (s *side) rebind() {
 	s.lab.t.Helper()
 	if s.kind.nat != addressAndPortDependent { // which gives other ports anyway
 		s.rebound++
-		first := 2000 * s.rebound
+		first := 6000 + 2000*s.rebound
 		s.lab.nft(s.edge, fmt.Sprintf("flush chain ip lab event_nat\nadd rule ip lab event_nat meta l4proto udp masquerade to :%d-%d\n",
 			first, first+1999))
 	}

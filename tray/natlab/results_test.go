@@ -19,12 +19,13 @@ func document(table []entry, list []happened, times int) []byte {
 
 Made by `+"`make nat-matrix`"+`: the shipped programs in network namespaces, each network behind the kernel's own NAT. The row
 sends, the column receives. Both have just come online and have never talked; one clicks, and the time is that until
-the message is *delivered*: stored by the other one's program. Each cell was run %d times, at a distance 5 times, and the figures are medians.
+the message is *delivered*: stored by the other one's program. Each cell was run %d times, at a distance 5 times, and the
+figures are medians.
 
 What doesn't depend on the machine: the path found, the probes, about the bytes, and whether a promise is kept. The wires
 have no latency unless it is said, so that times are the programs' own, on a machine with %d processors on which several
 laboratories ran at once; on the Internet round trips come on top. No network here has more than two NATs one behind the
-other, and no wire loses anything; for loss see the matrix of NATs in memory (p2p/session, p2p/secure).
+other, and no wire loses anything; for loss see the [matrix of NATs in memory](../../svc/storm/MATRIX.md).
 
 `, times, runtime.NumCPU())
 	fmt.Fprintf(&b, `| network | what it is |
