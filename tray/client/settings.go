@@ -73,6 +73,15 @@ func (e *Engine) Adapt(names []string, server string) {
 	}))
 }
 
+// Tell shows the person a sentence.
+func (e *Engine) Tell(sentence string) {
+	_ = e.ask(context.Background(), act(func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.publishLocked(chat.Event{Type: chat.EventNotice, Notice: sentence})
+	}))
+}
+
 // none is where the settings of an engine are that was given none.
 type none struct{}
 

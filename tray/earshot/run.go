@@ -17,6 +17,7 @@ import (
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
 	"earshot/tray/pagehost"
+	"earshot/tray/policy"
 	"earshot/tray/profile"
 	"earshot/tray/settings"
 	"earshot/tray/settingspage"
@@ -208,6 +209,7 @@ func (c *command) serve(log *slog.Logger) (err error) {
 	})
 	awayChanged := make(chan struct{}, 1)
 	defer c.live.OnChange(func(names []string) { c.adapt(names, engine, network, awayChanged) })()
+	running.Go(func() { c.watchPolicy(desktop, policy.Load, engine.Tell, log) })
 	if !c.opts.headless {
 		running.Go(func() { c.watchAway(desktop, awayChanged, engine.AutoAway, log) })
 	}

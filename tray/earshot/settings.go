@@ -100,6 +100,37 @@ func (c *command) watchAway(ctx context.Context, changed <-chan struct{}, on fun
 	}
 }
 
+// policyEvery is how often it is looked for another policy.
+const policyEvery = 10 * time.Minute
+
+// watchPolicy puts another policy into effect when there is one, until ctx ends.
+// One that can't be understood changes nothing; say is told of it, once.
+func (c *command) watchPolicy(ctx context.Context, load func() (settings.Policy, error), say func(sentence string), log *slog.Logger) {
+	tick := time.NewTicker(policyEvery)
+	defer tick.Stop()
+	said := ""
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		rules, err := load()
+		if err == nil {
+			err = c.live.Adopt(ctx, rules)
+		}
+		switch {
+		case ctx.Err() != nil:
+		case err == nil:
+			said = ""
+		case err.Error() != said:
+			said = err.Error()
+			log.Error("the policy is not in effect", "error", err)
+			say(c.explain(err))
+		}
+	}
+}
+
 // keeper is whoever can change settings: the running client, or the profile.
 type keeper interface {
 	SetSetting(ctx context.Context, name string, value any) error

@@ -37,7 +37,7 @@ type bus struct {
 	conn    *dbus.Conn
 	ctx     context.Context // of the sink's life
 	plain   *plain          // if the service fails
-	open    string          // the button's text
+	p       *i18n.Printer
 	shown   map[string]uint32
 	peers   map[uint32]string
 	markup  *bool // whether the service reads markup; nil: not asked yet
@@ -56,7 +56,7 @@ func newDBus(ctx context.Context, p *i18n.Printer) (*bus, error) {
 		return nil, err
 	}
 	s := &bus{
-		conn: conn, ctx: ctx, plain: newPlain(), open: p.T("NotifyOpen"),
+		conn: conn, ctx: ctx, plain: newPlain(), p: p,
 		shown: make(map[string]uint32), peers: make(map[uint32]string),
 		signals: make(chan *dbus.Signal, 16), clicks: make(chan string, 8), asks: make(chan ask), ended: make(chan struct{}),
 	}
@@ -191,7 +191,8 @@ func (s *bus) actions(n note) []string {
 	if n.peer == "" {
 		return []string{}
 	}
-	return []string{"default", s.open, "open", s.open}
+	open := s.p.T("NotifyOpen")
+	return []string{"default", open, "open", open}
 }
 
 // body escapes what a service that reads markup would swallow.

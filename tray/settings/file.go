@@ -148,7 +148,8 @@ func parseFile(name string, content []byte) (all map[string]any, lines map[strin
 // under what it means.
 func Encode(c Chosen) []byte {
 	var b strings.Builder
-	b.WriteString("# Earshot's settings: those that differ from the defaults. “earshot settings” lists all.\n")
+	b.WriteString("# Earshot's settings: those that differ from the defaults. “earshot settings” lists all.\n" +
+		"# What is changed here by hand takes effect when Earshot starts the next time.\n")
 	for i := range table {
 		s := &table[i]
 		value, ok := c[s.Name]

@@ -48,11 +48,11 @@ type Named struct {
 // List returns all settings in a language, in the order of the table.
 func (l *Live) List(p *i18n.Printer) []Item {
 	l.mu.Lock()
-	chosen, values := l.chosen, l.values
+	chosen, values, policy := l.chosen, l.values, l.policy
 	l.mu.Unlock()
 	items := make([]Item, 0, len(table))
 	for i := range table {
-		items = append(items, l.item(&table[i], chosen, values, p))
+		items = append(items, l.item(&table[i], chosen, values, policy, p))
 	}
 	return items
 }
@@ -123,12 +123,12 @@ func (i *Item) People() People {
 	return people
 }
 
-func (l *Live) item(s *Setting, chosen Chosen, values *Values, p *i18n.Printer) Item {
+func (l *Live) item(s *Setting, chosen Chosen, values *Values, policy Policy, p *i18n.Printer) Item {
 	item := Item{
 		Name: s.Name, Group: s.Group, Kind: s.Kind, Label: p.T(s.Label), Help: p.T(s.Help),
 		Default: s.Text(s.Default), NextStart: s.NextStart,
 	}
-	if rule, ok := l.policy.Recommended[s.Name]; ok {
+	if rule, ok := policy.Recommended[s.Name]; ok {
 		item.Default = s.Text(rule.Value)
 	}
 	if s.Kind == Number || s.Kind == Text {
@@ -147,10 +147,10 @@ func (l *Live) item(s *Setting, chosen Chosen, values *Values, p *i18n.Printer) 
 			}
 		}
 	}
-	rule, locked := l.policy.Locked[s.Name]
+	rule, locked := policy.Locked[s.Name]
 	if locked {
 		item.Locked = true
-		item.LockedBy = (&LockedError{Name: s.Name, By: l.policy.By, From: rule.From}).problem().In(p)
+		item.LockedBy = (&LockedError{Name: s.Name, By: policy.By, From: rule.From}).problem().In(p)
 	}
 	switch {
 	case s.at != nil:

@@ -52,13 +52,13 @@ func (e *LockedError) problem() *Problem {
 // any goroutine.
 type Live struct {
 	file    File
-	policy  Policy
 	outside map[string]Outside
 	now     func() time.Time
 
 	writing chan struct{} // has room for whoever changes the file
 
 	mu     sync.Mutex
+	policy Policy
 	chosen Chosen
 	values *Values
 	hooks  map[int]func(names []string)
@@ -154,6 +154,39 @@ func (p People) changed(person, aspect string, value any) (any, *Problem) {
 	return changed, nil
 }
 
+// Adopt puts another policy in the place of the one that holds.
+func (l *Live) Adopt(ctx context.Context, p Policy) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	defer l.leave()
+	l.mu.Lock()
+	if reflect.DeepEqual(p, l.policy) {
+		l.mu.Unlock()
+		return nil
+	}
+	values := new(l.chosen.over(p))
+	names := differ(l.values, values)
+	for name := range p.Locked {
+		if s, ok := Find(name); ok && s.Outside {
+			names = append(names, name)
+		}
+	}
+	l.policy, l.values = p, values
+	l.mu.Unlock()
+	if len(names) > 0 {
+		l.tell(names)
+	}
+	return l.Enforce()
+}
+
+// rules returns the policy that holds.
+func (l *Live) rules() Policy {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.policy
+}
+
 // change puts a value, or nil for none, in the place of a setting's.
 func (l *Live) change(ctx context.Context, name string, to func(Chosen) (any, *Problem)) error {
 	key := name
@@ -164,8 +197,9 @@ func (l *Live) change(ctx context.Context, name string, to func(Chosen) (any, *P
 	if !ok {
 		return problem("SettingsUnknown", "Name", name)
 	}
-	if rule, locked := l.policy.Locked[key]; locked {
-		return &LockedError{Name: key, By: l.policy.By, From: rule.From}
+	policy := l.rules()
+	if rule, locked := policy.Locked[key]; locked {
+		return &LockedError{Name: key, By: policy.By, From: rule.From}
 	}
 	if s.Outside {
 		return l.setOutside(ctx, s, to)
@@ -237,8 +271,8 @@ func (l *Live) update(ctx context.Context, edit func(Chosen) error) error {
 			return fmt.Errorf("settings: %w", err)
 		}
 	}
-	values := new(chosen.over(l.policy))
 	l.mu.Lock()
+	values := new(chosen.over(l.policy))
 	names := differ(l.values, values)
 	l.chosen, l.values = chosen, values
 	l.mu.Unlock()
@@ -261,12 +295,13 @@ func (l *Live) tell(names []string) {
 }
 
 // Enforce brings what the operating system keeps into the state that the policy
-// wants. It is called once, at the start.
+// wants. It is called at the start, and by Adopt.
 func (l *Live) Enforce() error {
+	policy := l.rules()
 	var errs []error
 	for i := range table {
 		s := &table[i]
-		rule, locked := l.policy.Locked[s.Name]
+		rule, locked := policy.Locked[s.Name]
 		system := l.outside[s.Name]
 		if !s.Outside || !locked || system == nil {
 			continue

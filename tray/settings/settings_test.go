@@ -350,6 +350,16 @@ server = "chat.example.com"
 	if err := l.Reset(t.Context(), "away_after"); err != nil || l.Values().AwayAfter != 5 {
 		t.Error(err)
 	}
+	// Another policy takes effect while the program runs.
+	var told []string
+	l.OnChange(func(names []string) { told = append(told, names...) })
+	other, err := settings.DecodePolicy("p", []byte("[locked]\nread_receipts = false\nsounds = false\n"))
+	if err = errors.Join(err, l.Adopt(t.Context(), other), l.Adopt(t.Context(), other)); err != nil {
+		t.Fatal(err)
+	}
+	if v := l.Values(); v.Server != "" || v.Sounds || v.AwayAfter != 10 || !slices.Equal(told, []string{"away_after", "sounds", "server"}) {
+		t.Errorf("%+v, told %v", v, told)
+	}
 	// What the person chose before the policy came is there when it goes.
 	if v := open(t, f, settings.Policy{}).Values(); !v.ReadReceipts {
 		t.Errorf("%+v", v)

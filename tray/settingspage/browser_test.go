@@ -98,7 +98,7 @@ func TestKeyboard(t *testing.T) {
 
 	p.Eval(`document.getElementById("f-do_not_disturb").focus()`)
 	p.Press("ArrowDown")
-	p.Await("quiet", `document.getElementById("f-do_not_disturb").value !== "off"`)
+	p.Await("quiet", `!document.querySelector("#s-do_not_disturb .reset").hidden`)
 	if e.Values().Undisturbed().IsZero() {
 		t.Error("nothing is undisturbed")
 	}

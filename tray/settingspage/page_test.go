@@ -174,7 +174,7 @@ func TestForms(t *testing.T) {
 func TestScripts(t *testing.T) {
 	_, at := serve(t, "zh-Hans", "")
 	for value, want := range map[string]string{"off": `"name":"sounds"`, "loud": `{"error":"请写 on 或 off。"}`} {
-		r, err := http.NewRequestWithContext(t.Context(), "POST", at+"set", strings.NewReader(url.Values{"name": {"sounds"}, "value": {value}}.Encode()))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at+"set", strings.NewReader(url.Values{"name": {"sounds"}, "value": {value}}.Encode()))
 		if err != nil {
 			t.Fatal(err)
 		}
