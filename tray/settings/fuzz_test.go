@@ -51,3 +51,31 @@ func FuzzDecodePolicy(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSet sets whatever anybody types: it is refused in a sentence, or is there
+// after a restart.
+func FuzzSet(f *testing.F) {
+	for _, s := range [][2]string{{"away_after", "5"}, {"sounds", "off"}, {"people.Ann.login", "once"}, {"people.dr. who.message", "off"},
+		{"people.", "on"}, {"people.Ann", "on"}, {"quiet_from", "7:30"}, {"do_not_disturb", "2h"}, {"server", "earshot://a/#b"}, {"name", "a,b"}, {"start_at_login", "on"}} {
+		f.Add(s[0], s[1])
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		kept := new(file)
+		l := open(t, kept, settings.Policy{})
+		if err := l.Set(t.Context(), name, value); err != nil {
+			if sentence, ok := settings.Explain(err, chinese); !ok || sentence == "" {
+				t.Fatalf("%q = %q gives %v", name, value, err)
+			}
+			return
+		}
+		if again := open(t, kept, settings.Policy{}).Values(); !reflect.DeepEqual(again, l.Values()) {
+			t.Fatalf("%q = %q is %+v, and after a restart %+v", name, value, l.Values(), again)
+		}
+		if err := l.Reset(t.Context(), name); err != nil {
+			t.Fatalf("%q can be set and not reset: %v", name, err)
+		}
+		if got := *l.Values(); !reflect.DeepEqual(got, settings.Defaults()) {
+			t.Fatalf("%q after its reset leaves %+v", name, got)
+		}
+	})
+}

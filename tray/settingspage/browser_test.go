@@ -15,7 +15,8 @@ func TestLooks(t *testing.T) {
 	b := browsertest.Start(t)
 	for _, language := range []string{"en", "zh-Hans"} {
 		for _, dark := range []bool{false, true} {
-			e, at := serve(t, language, policy)
+			e, _ := serve(t, language, policy)
+			link := hosted(t, e)
 			for name, value := range map[string]any{"people.Ann Li.login": "once", "people.张三.message": "off", "do_not_disturb": "2h", "away_after": "never", "sounds": false} {
 				if err := e.Set(t.Context(), name, value); err != nil {
 					t.Fatal(err)
@@ -26,7 +27,7 @@ func TestLooks(t *testing.T) {
 				if dark {
 					name += "-dark"
 				}
-				p := b.Open(at, browsertest.Look{Width: width, Height: 900, Dark: dark})
+				p := b.Open(link(), browsertest.Look{Width: width, Height: 900, Dark: dark})
 				if wide := p.Eval("document.documentElement.scrollWidth"); wide.(float64) > float64(width) {
 					t.Errorf("%s is %v wide", name, wide)
 				}
@@ -43,8 +44,9 @@ func TestLooks(t *testing.T) {
 // stand beside their fields.
 func TestKeyboard(t *testing.T) {
 	b := browsertest.Start(t)
-	e, at := serve(t, "en", policy)
-	p := b.Open(at, browsertest.Look{})
+	e, _ := serve(t, "en", policy)
+	link := hosted(t, e)
+	p := b.Open(link(), browsertest.Look{})
 	focus := `document.activeElement.id`
 
 	// The keys reach every field that isn't locked, in the order of the page.
@@ -134,8 +136,9 @@ func TestKeyboard(t *testing.T) {
 // Whoever allows no scripts has a button for each setting.
 func TestWithoutScript(t *testing.T) {
 	b := browsertest.Start(t)
-	e, at := serve(t, "en", "")
-	p := b.Open(at, browsertest.Look{NoScript: true})
+	e, _ := serve(t, "en", "")
+	link := hosted(t, e)
+	p := b.Open(link(), browsertest.Look{NoScript: true})
 	p.Click("#s-sounds input[role=switch]")
 	p.Click("#s-sounds .save")
 	p.Await("the page after it", `location.hash === "#s-sounds" && document.getElementById("f-sounds")?.checked === false`)

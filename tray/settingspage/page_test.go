@@ -15,6 +15,7 @@ import (
 	"earshot/tray/chat"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
+	"earshot/tray/pagehost"
 	"earshot/tray/settings"
 	"earshot/tray/settingspage"
 )
@@ -91,19 +92,26 @@ func serve(t *testing.T, language, policyText string) (*engine, string) {
 	e.OnChange(func([]string) { e.p.Switch(language) })
 	page := settingspage.Handler(e, e.p, slog.New(slog.DiscardHandler))
 	mux := http.NewServeMux()
-	mux.Handle("/settings/", http.StripPrefix("/settings", strict(page)))
+	mux.Handle("/settings/", http.StripPrefix("/settings", page))
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return e, s.URL + "/settings/"
 }
 
-// strict is the policy under which pages are served.
-func strict(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		h.ServeHTTP(w, r)
-	})
+// hosted serves a page as the client does, and returns a link to it.
+func hosted(t *testing.T, e *engine) (link func() string) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	host := pagehost.New(map[string]http.Handler{"settings": settingspage.Handler(e, e.p, log)}, func() string { return "No." }, log)
+	t.Cleanup(host.Close)
+	return func() string {
+		t.Helper()
+		at, err := host.Link("settings")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
 }
 
 // post sends a form as a browser without scripts does, and follows where it
