@@ -50,6 +50,9 @@ type report struct {
 	Peer string `json:"peer,omitempty"`
 	Text string `json:"text,omitempty"`
 	ID   int64  `json:"id,omitempty"`
+	// What a draft asks for besides its text.
+	Urgent  bool  `json:"urgent,omitempty"`
+	ReplyTo int64 `json:"reply_to,omitempty"`
 }
 
 func TestMain(m *testing.M) {
@@ -147,7 +150,7 @@ func (e *childEngine) Send(_ context.Context, d chat.Draft, _ bool) (chat.Messag
 		e.history = append(e.history, m)
 	}
 	e.mu.Unlock()
-	e.report(report{Call: "send", Peer: d.To, Text: d.Text})
+	e.report(report{Call: "send", Peer: d.To, Text: d.Text, Urgent: d.Urgent, ReplyTo: d.ReplyTo})
 	if refuse != "" {
 		return chat.Message{}, errors.New(refuse)
 	}

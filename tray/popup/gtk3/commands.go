@@ -4,7 +4,7 @@ package gtk3
 
 import (
 	"slices"
-	"sync"
+	"strings"
 
 	"earshot/tray/popup/ui"
 )
@@ -52,12 +52,73 @@ func (c *conversation) openMenu() {
 	menuPopup(c.menu, c.more, southEast, northEast, 0)
 }
 
-// Announce implements ui.Conversation. ATK has the signal since 2.46, of 2022;
-// before, screen readers only see the new row.
-func (c *conversation) Announce(text string) {
-	if !c.closed && canAnnounce() {
-		gSignalSay(gAccessible(c.top), "announcement", text)
+// rowMenu shows what can be done with the row that has the keyboard. With the
+// mouse the menu of the message's text has the same entries.
+func (c *conversation) rowMenu(id int64) bool {
+	r := c.rows[id]
+	if r == nil || r.shown.Kind == ui.RowDay {
+		return false
 	}
+	shown := r.shown
+	if c.menu != 0 {
+		wDestroy(c.menu)
+	}
+	c.menu = menuNew()
+	add := func(label string, do func()) {
+		item := itemNew(label)
+		wShow(item)
+		menuAppend(c.menu, item)
+		c.onPlain(item, "activate", do)
+	}
+	add(c.copyLabel, func() {
+		clipboardText(clipboardGet(gAtom("CLIPBOARD", 0)), shown.Text, int32(len(shown.Text)))
+	})
+	for _, l := range ui.Links(shown.Text) {
+		address := shown.Text[l.From:l.To]
+		add(short(address), func() { showURI(c.top, address, 0, 0) })
+	}
+	if shown.Menu != "" {
+		for i, label := range strings.Split(shown.Menu, "\n") {
+			add(label, func() {
+				c.handler.Choose(shown.ID, i)
+				c.write()
+			})
+		}
+	}
+	menuAttach(c.menu, r.row, 0)
+	const northWest, southWest = 1, 7
+	menuPopup(c.menu, r.row, southWest, northWest, 0)
+	menuFirst(c.menu, 1)
+	return true
 }
 
-var canAnnounce = sync.OnceValue(func() bool { return gSignalLookup("announcement", gAtkType()) != 0 })
+// short is an address as a menu has room for it: what leads to whom is at its
+// beginning.
+func short(address string) string {
+	const most = 48
+	if all := []rune(address); len(all) > most {
+		return string(all[:most]) + "…"
+	}
+	return address
+}
+
+// tab is the Tab key in the list of messages, which is one stop: it leads to
+// the newest message, from there to its text and its button, and out of the
+// list. The arrow keys lead from message to message.
+func (c *conversation) tab(direction ptr) bool {
+	const forward, backward = 0, 1
+	towards := int32(direction)
+	if towards != forward && towards != backward || len(c.rows) == 0 {
+		return false
+	}
+	inside := focusChild(c.list)
+	if inside == 0 {
+		wGrabFocus(listRowAt(c.list, int32(len(c.rows)-1)))
+		return true
+	}
+	if wChildFocus(inside, towards) != 0 {
+		return true
+	}
+	gSignalStop(c.list, "focus")
+	return false
+}

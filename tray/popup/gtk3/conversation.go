@@ -23,6 +23,7 @@ type conversation struct {
 	send                ptr // button
 	more, menu          ptr // button of the commands, and what it opened last
 	commands            []ui.Command
+	copyLabel           string
 	preedit             bool
 	text                string
 
@@ -41,7 +42,7 @@ var conversationKeys = map[uint32]ui.Key{
 
 // NewConversation implements ui.Toolkit.
 func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.ConversationHandler) (ui.Conversation, error) {
-	c := &conversation{handler: handler, rows: make(map[int64]*row), follow: true}
+	c := &conversation{handler: handler, copyLabel: spec.Copy, rows: make(map[int64]*row), follow: true}
 	c.init(t, spec.Title, spec.Size, handler)
 
 	box := boxNew(vertical, 0)
@@ -65,7 +66,7 @@ func (c *conversation) newHeader(spec ui.ConversationSpec) ptr {
 	header := boxNew(vertical, 2)
 	boxPackStart(top, header, 1, 1, 0)
 	boxPackStart(top, c.newMore(spec.More), 0, 0, 0)
-	c.name = label("", "earshot-name")
+	c.name = is(label("", "earshot-name"), roleHeading)
 	// Several people take as many lines as a window can spare.
 	const lines = 3
 	labelWrap(c.name, 1)
@@ -75,7 +76,7 @@ func (c *conversation) newHeader(spec ui.ConversationSpec) ptr {
 	labelEllipsize(c.name, ellipsizeEnd)
 	boxPackStart(header, c.name, 0, 0, 0)
 	line := boxNew(horizontal, 6)
-	c.dot = label("", "earshot-dot")
+	c.dot = is(label("", "earshot-dot"), roleRedundant)
 	c.presence = label("", "earshot-presence")
 	labelEllipsize(c.presence, ellipsizeEnd)
 	boxPackStart(line, c.dot, 0, 0, 0)
@@ -89,6 +90,7 @@ func (c *conversation) newList(spec ui.ConversationSpec) ptr {
 	scrollPolicy(c.scroll, policyNever, policyAutomatic)
 	c.list = class(listNew(), "earshot-list")
 	listMode(c.list, selectionNone)
+	c.on(c.list, "focus", c.tab)
 	named(c.list, spec.MessagesName)
 	c.empty = label("", "earshot-empty")
 	labelWrap(c.empty, 1)
@@ -115,7 +117,7 @@ func (c *conversation) newList(spec ui.ConversationSpec) ptr {
 
 func (c *conversation) newNotice() ptr {
 	c.notice = class(boxNew(vertical, 6), "earshot-notice")
-	gSetRole(gAccessible(c.notice), gRoleByName("info bar"))
+	is(c.notice, roleInfoBar)
 	c.noticeText = label("")
 	labelWrap(c.noticeText, 1)
 	labelWrapMode(c.noticeText, wrapWordChar)
@@ -156,7 +158,7 @@ func (c *conversation) newCompose(spec ui.ConversationSpec) ptr {
 	scrollMaxHeight(scroll, 132)
 	containerAdd(scroll, c.view)
 
-	c.placeholder = label(spec.Placeholder, "earshot-placeholder")
+	c.placeholder = is(label(spec.Placeholder, "earshot-placeholder"), roleRedundant)
 	wHalign(c.placeholder, alignStart)
 	wValign(c.placeholder, alignStart)
 	overlay := overlayNew()
@@ -254,6 +256,7 @@ func (c *conversation) SetNotice(notice ui.Notice) {
 		return
 	}
 	labelText(c.noticeText, notice.Text)
+	named(c.notice, notice.Text)
 	for i, text := range notice.Buttons {
 		buttonLabel(c.buttons[i], text)
 		wSetVisible(c.buttons[i], flag(text != ""))

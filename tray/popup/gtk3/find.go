@@ -122,7 +122,7 @@ func personRow(person ui.Person) ptr {
 	if person.Picked {
 		dot = "✓"
 	}
-	mark := label(dot, "earshot-dot")
+	mark := is(label(dot, "earshot-dot"), roleRedundant)
 	setClass(mark, "online", person.Online)
 	boxPackStart(line, mark, 0, 0, 0)
 	name := label(person.Name, "earshot-person")

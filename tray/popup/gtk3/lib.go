@@ -130,6 +130,8 @@ var (
 	wMarginBottom  func(widget ptr, margin int32)
 	wAllocatedSize func(widget ptr, allocation *rectangle, baseline *int32)
 
+	wChildFocus    func(widget ptr, direction int32) int32
+	focusChild     func(container ptr) ptr
 	winSize        func(window ptr, width, height *int32)
 	winNew         func(kind int32) ptr
 	winTitle       func(window ptr, title string)
@@ -170,6 +172,8 @@ var (
 	itemLine    func() ptr
 	menuAppend  func(menu, item ptr)
 	menuNew     func() ptr
+	showURI     func(window ptr, uri string, time uint32, err ptr) int32
+	menuFirst   func(menu ptr, sensitive int32)
 	menuAttach  func(menu, widget, detach ptr)
 	menuPopup   func(menu, widget ptr, widgetAnchor, menuAnchor int32, event ptr)
 	checkNew    func(label string) ptr
@@ -212,6 +216,7 @@ var (
 	bufferType  func(buffer ptr, text string, length, editable int32) int32
 
 	clipboardGet     func(selection ptr) ptr
+	clipboardText    func(clipboard ptr, text string, length int32)
 	clipboardTargets func(clipboard, f, data ptr)
 	clipboardURIs    func(clipboard, f, data ptr)
 	targetsHaveURI   func(targets ptr, n int32) int32
@@ -311,6 +316,8 @@ var symbols = []struct {
 	{&wMarginBottom, "gtk_widget_set_margin_bottom"},
 	{&wAllocatedSize, "gtk_widget_get_allocated_size"},
 
+	{&wChildFocus, "gtk_widget_child_focus"},
+	{&focusChild, "gtk_container_get_focus_child"},
 	{&winSize, "gtk_window_get_size"},
 	{&winNew, "gtk_window_new"},
 	{&winTitle, "gtk_window_set_title"},
@@ -351,6 +358,8 @@ var symbols = []struct {
 	{&itemLine, "gtk_separator_menu_item_new"},
 	{&menuAppend, "gtk_menu_shell_append"},
 	{&menuNew, "gtk_menu_new"},
+	{&showURI, "gtk_show_uri_on_window"},
+	{&menuFirst, "gtk_menu_shell_select_first"},
 	{&menuAttach, "gtk_menu_attach_to_widget"},
 	{&menuPopup, "gtk_menu_popup_at_widget"},
 	{&checkNew, "gtk_check_menu_item_new_with_label"},
@@ -393,6 +402,7 @@ var symbols = []struct {
 	{&bufferType, "gtk_text_buffer_insert_interactive_at_cursor"},
 
 	{&clipboardGet, "gtk_clipboard_get"},
+	{&clipboardText, "gtk_clipboard_set_text"},
 	{&clipboardTargets, "gtk_clipboard_request_targets"},
 	{&clipboardURIs, "gtk_clipboard_request_uris"},
 	{&targetsHaveURI, "gtk_targets_include_uri"},

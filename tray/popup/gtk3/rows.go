@@ -71,6 +71,9 @@ func (c *conversation) addRow(r ui.Row) {
 	listRowActive(added.row, 0)
 	listRowSelects(added.row, 0)
 	wShow(added.row)
+	id := handlers.add(func(ptr) bool { return c.rowMenu(r.ID) })
+	c.ids = append(c.ids, id)
+	gSignalConnect(added.row, "popup-menu", callbacks().ask, id, 0, 0)
 	c.fill(added, r)
 	listInsert(c.list, added.row, -1)
 	c.rows[r.ID] = added

@@ -86,11 +86,6 @@ func label(text string, classes ...string) ptr {
 	return l
 }
 
-// named gives a widget a name for screen readers.
-func named(widget ptr, name string) {
-	gSetAccessibleName(gAccessible(widget), name)
-}
-
 // flag is a gboolean.
 func flag(b bool) int32 {
 	if b {

@@ -134,6 +134,7 @@ func (t *table) call(id, arg ptr) int32 {
 type entries struct {
 	plain ptr // void (*)(object, data)
 	with  ptr // gboolean or void (*)(object, argument, data)
+	ask   ptr // gboolean (*)(object, data)
 	idle  ptr // gboolean (*)(data), once
 	// What is written where dragged has it: of a drag over a widget, and of its
 	// data.
@@ -159,6 +160,7 @@ var callbacks = sync.OnceValue(func() entries {
 	return entries{
 		plain: purego.NewCallback(func(_, data ptr) { handlers.call(data, 0) }),
 		with:  purego.NewCallback(func(_, arg, data ptr) int32 { return handlers.call(data, arg) }),
+		ask:   purego.NewCallback(func(_, data ptr) int32 { return handlers.call(data, 0) }),
 		idle: purego.NewCallback(func(data ptr) int32 {
 			handlers.call(data, 0)
 			handlers.remove(data)

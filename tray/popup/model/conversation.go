@@ -84,6 +84,7 @@ func (c *Conversation) Spec() ui.ConversationSpec {
 		Send:         c.p.T("PopupSend"),
 		Emoji:        c.p.T("PopupEmoji"),
 		More:         c.p.T("PopupMore"),
+		Copy:         c.p.T("PopupMenuCopy"),
 		EntryName:    c.p.T("PopupEntryName", "Name", name),
 		MessagesName: c.p.T("PopupMessagesName", "Name", name),
 	}

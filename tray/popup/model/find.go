@@ -31,6 +31,7 @@ type Find struct {
 	selected int
 	shown    []ui.Person
 	hint, to string
+	said     string // who was last said to be selected
 }
 
 // NewFind returns the model of a Find window. gone is called when the window
@@ -239,6 +240,7 @@ func (f *Find) move(by int) {
 	if to != f.selected {
 		f.selected = to
 		f.view.Select(to)
+		f.say()
 	}
 }
 
@@ -285,6 +287,20 @@ func (f *Find) search() {
 	} else if len(rows) > 0 {
 		f.view.Select(f.selected)
 	}
+	f.say()
+}
+
+// say has a screen reader say who is selected, as the keyboard stays in the
+// entry. What stands there when the window opens is not news.
+func (f *Find) say() {
+	who := f.emptyText()
+	if f.selected >= 0 && f.selected < len(f.shown) {
+		who = f.shown[f.selected].Label
+	}
+	if who != f.said && f.said != "" && who != "" {
+		f.view.Announce(who)
+	}
+	f.said = who
 }
 
 func (f *Find) emptyText() string {

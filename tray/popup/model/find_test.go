@@ -12,6 +12,7 @@ import (
 )
 
 type fakeFind struct {
+	said        []string
 	people      []ui.Person
 	selected    int
 	empty, hint string
@@ -21,8 +22,9 @@ type fakeFind struct {
 	sets        int
 }
 
-func (v *fakeFind) Present() {}
-func (v *fakeFind) Close()   { v.closed = true }
+func (v *fakeFind) Present()             {}
+func (v *fakeFind) Close()               { v.closed = true }
+func (v *fakeFind) Announce(text string) { v.said = append(v.said, text) }
 func (v *fakeFind) SetPeople(people []ui.Person, selected int) {
 	v.people, v.selected = people, selected
 	v.sets++

@@ -51,6 +51,8 @@ type Window interface {
 	Present()
 	// Close takes the window away. Closed is not called for it.
 	Close()
+	// Announce has a screen reader say something, if there is one.
+	Announce(text string)
 }
 
 // Size is that of a window's content, in pixels of a screen of usual density
@@ -116,6 +118,9 @@ type ConversationSpec struct {
 	Emoji string
 	// More is what the button is called that opens the conversation's menu.
 	More string
+	// Copy is the menu entry that copies a message, in menus that the toolkit
+	// makes without one of its own.
+	Copy string
 	// EntryName and MessagesName are what a screen reader calls the entry
 	// field and the list of messages.
 	EntryName, MessagesName string
@@ -213,8 +218,6 @@ type Conversation interface {
 	// SetCommands sets the entries of the conversation's menu, which a button
 	// beside the header opens; without any, there is no button.
 	SetCommands(commands []Command)
-	// Announce has a screen reader say something, if there is one.
-	Announce(text string)
 	// SetEntry replaces the text of the entry field.
 	SetEntry(text string)
 	// SetSendable enables or disables the Send button.

@@ -53,10 +53,6 @@ func (c *conversation) SetCommands(commands []ui.Command) {
 	}
 }
 
-// Announce implements ui.Conversation. Screen readers follow the messages'
-// control by themselves; nothing more is said.
-func (c *conversation) Announce(string) {}
-
 // openMenu shows the commands below their button.
 func (c *conversation) openMenu() {
 	const checked = 0x0008 // MF_CHECKED

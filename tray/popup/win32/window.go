@@ -297,6 +297,10 @@ func (w *window) place() {
 	setWindowPos.Call(w.top, 0, uintptr(left), uintptr(top), uintptr(width), uintptr(height), noZ|noActivate)
 }
 
+// Announce implements ui.Window. Screen readers read the system's own controls
+// by themselves; nothing more is said.
+func (w *window) Announce(string) {}
+
 // resized tells of the size that the person has given the window by its frame,
 // unless the window fills the screen or half of it: half of a work area ends at
 // the area's edges.
