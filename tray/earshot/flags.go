@@ -14,7 +14,7 @@ import (
 // options are what the command line says, apart from the command.
 type options struct {
 	profile, server, name, encoding, language string
-	department, display, join                 string
+	department, display, join, bundle         string
 	headless, json, everyone, urgent, help    bool
 	limit                                     int
 	reply                                     int64 // the message that is answered
@@ -33,7 +33,7 @@ func (o *options) parse(args []string, p *i18n.Printer) (words []string, err err
 	values := map[string]*string{
 		"profile": &o.profile, "server": &o.server, "name": &o.name, "encoding": &o.encoding, "language": &o.language,
 		"limit": new(string), "reply": new(string),
-		"department": &o.department, "display": &o.display, "join": &o.join,
+		"department": &o.department, "display": &o.display, "join": &o.join, "bundle": &o.bundle,
 	}
 	switches := map[string]*bool{
 		"headless": &o.headless, "json": &o.json, "everyone": &o.everyone, "urgent": &o.urgent, "help": &o.help,

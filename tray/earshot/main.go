@@ -97,6 +97,7 @@ func verbs() map[string]verb {
 		"trust":      {run: (*command).trust, min: 2, max: 2, prints: true},
 		"devices":    {run: (*command).devices, max: 2, flags: "json", prints: true},
 
+		"doctor":    {run: (*command).doctor, max: -1, flags: "json bundle", prints: true, sets: true},
 		"quit":      {run: (*command).quit, prints: true},
 		"settings":  {run: (*command).settings, max: 3, flags: "json", prints: true, sets: true},
 		"autostart": {run: (*command).autostart, min: 1, max: 1, prints: true, sets: true},
@@ -111,6 +112,9 @@ func (c *command) run(args []string) int {
 	err := c.dispatch(args)
 	if err == nil {
 		return exitDone
+	}
+	if errors.Is(err, errUnwell) {
+		return exitFailed
 	}
 	c.openConsole() // unless the command has
 	var usage usageError

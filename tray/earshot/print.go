@@ -115,7 +115,7 @@ func (c *command) standing(p chat.Person) (mark, state string) {
 	case p.Online && !p.Stale:
 		state += ", " + c.p.T("CliUnverified")
 	}
-	for _, part := range []string{p.StatusText, p.Display, p.Department} {
+	for _, part := range []string{c.way(p), p.StatusText, p.Display, p.Department} {
 		if part != "" {
 			state += " · " + clean(part)
 		}

@@ -192,6 +192,7 @@ func (c *command) serve(log *slog.Logger) (err error) {
 		return err
 	}
 	shown["settings"] = settingspage.Handler(engine, c.p, log)
+	shown["doctor"] = c.doctorPage(engine)
 	listener, err := localapi.Listen(c.profile.Socket())
 	if err != nil {
 		return err
