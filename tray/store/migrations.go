@@ -101,4 +101,19 @@ var migrations = []string{
 		at         INTEGER NOT NULL, -- of the deletion
 		PRIMARY KEY (uid, sender_key)
 	) STRICT, WITHOUT ROWID;`,
+	// Every three characters that follow each other, so that Chinese, too, is found
+	// by any part of it. secure-delete leaves nothing of what is deleted in the index.
+	`CREATE VIRTUAL TABLE messages_text USING fts5 (text, content = 'messages', content_rowid = 'id', tokenize = 'trigram');
+	INSERT INTO messages_text (messages_text, rank) VALUES ('secure-delete', 1);
+	INSERT INTO messages_text (messages_text) VALUES ('rebuild');
+	CREATE TRIGGER messages_text_added AFTER INSERT ON messages BEGIN
+		INSERT INTO messages_text (rowid, text) VALUES (new.id, new.text);
+	END;
+	CREATE TRIGGER messages_text_deleted AFTER DELETE ON messages BEGIN
+		INSERT INTO messages_text (messages_text, rowid, text) VALUES ('delete', old.id, old.text);
+	END;
+	CREATE TRIGGER messages_text_changed AFTER UPDATE OF text ON messages BEGIN
+		INSERT INTO messages_text (messages_text, rowid, text) VALUES ('delete', old.id, old.text);
+		INSERT INTO messages_text (rowid, text) VALUES (new.id, new.text);
+	END;`,
 }

@@ -57,12 +57,13 @@ func Open(ctx context.Context, path string) (*Store, error) {
 }
 
 // source names the database for the driver, with what holds for every
-// connection. FULL makes a commit wait for the disk.
+// connection. FULL makes a commit wait for the disk; secure_delete overwrites
+// what is deleted.
 func source(path, mode string) string {
 	query := url.Values{
 		"mode":    {mode},
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "secure_delete(1)"},
 	}
 	if mode == "ro" {
 		query.Del("_txlock")
