@@ -199,8 +199,11 @@ func (t *Transport) candidates() []*wire.Candidate {
 	}
 	add(wire.Candidate_KIND_MAPPED, t.mapped())
 	if report, ok := t.outside.asker.Last(); ok {
-		add(wire.Candidate_KIND_REFLEXIVE, report.V4)
-		add(wire.Candidate_KIND_REFLEXIVE, report.V6)
+		for _, at := range []netip.AddrPort{report.V4, report.V6} {
+			if !at.Addr().IsLoopback() { // as a coordinator on this computer sees it
+				add(wire.Candidate_KIND_REFLEXIVE, at)
+			}
+		}
 	}
 	return list
 }

@@ -117,6 +117,7 @@ func (w *writer) coordinator(r *Report) {
 		ok[c.What] = c.OK
 	}
 	for _, c := range d.Checks {
+		c.Why = strings.TrimSuffix(c.Why, ".") // it stands in brackets
 		switch {
 		case c.What == "name" && !c.OK:
 			w.say(Wrong, "DoctorNoName", "Host", host, "Why", c.Why)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (c *command) report() (r doctor.Report, items []settings.Item, err error) {
 	r = newReport()
 	status, err := c.client.Ask(c.ctx)
 	if errors.Is(err, localapi.ErrNotRunning) {
-		server := c.live.Values().Server
+		server := cmp.Or(c.opts.server, c.live.Values().Server)
 		if server == "" {
 			return r, nil, errors.New(c.p.T("CliNoServer"))
 		}
