@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"earshot/tray/chat"
 	"earshot/tray/localapi"
@@ -16,12 +17,32 @@ func (e *Engine) Settings(context.Context) ([]settings.Item, error) {
 
 // SetSetting implements localapi.Engine.
 func (e *Engine) SetSetting(ctx context.Context, name string, value any) error {
+	if text, ok := value.(string); ok && name == "name" {
+		if err := e.renaming(text); err != nil {
+			return err
+		}
+	}
 	return e.settingsError(e.config.Settings.Set(ctx, name, value))
 }
 
 // ResetSetting implements localapi.Engine.
 func (e *Engine) ResetSetting(ctx context.Context, name string) error {
+	if name == "name" {
+		if err := e.renaming(""); err != nil {
+			return err
+		}
+	}
 	return e.settingsError(e.config.Settings.Reset(ctx, name))
+}
+
+// renaming says why the person can't have another name: a secure coordinator
+// knows the device by the account's, and would not let it in under another.
+func (e *Engine) renaming(name string) error {
+	status := e.Status()
+	if status.Connection == chat.Online && status.Secure && key(strings.TrimSpace(name)) != key(status.Name) {
+		return e.sentence(localapi.CodeBadRequest, "EngineNameIsAccount", "Name", status.Name)
+	}
+	return nil
 }
 
 // Page implements localapi.Engine.

@@ -3,6 +3,7 @@ package client_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,4 +154,19 @@ func TestOldMessagesAreDeleted(t *testing.T) {
 			t.Errorf("left are %q", got)
 		}
 	})
+}
+
+// A secure coordinator would not let the device in under another name.
+func TestAnAccountKeepsItsName(t *testing.T) {
+	r := newSecureRig(t)
+	err := r.SetSetting(t.Context(), "name", "Another")
+	if refused, ok := errors.AsType[*localapi.Error](err); !ok || refused.Code != localapi.CodeBadRequest || !strings.Contains(refused.Text, "Me") {
+		t.Errorf("another name gives %v", err)
+	}
+	if err := r.ResetSetting(t.Context(), "name"); err == nil {
+		t.Error("the name can be reset")
+	}
+	if err := r.SetSetting(t.Context(), "name", "ME"); err != nil {
+		t.Errorf("the same name, spelt otherwise: %v", err)
+	}
 }

@@ -62,6 +62,10 @@ func TestSettingsTakeEffect(t *testing.T) {
 		t.Errorf("a wrong value: exit code %d, %s", code, errOut)
 	}
 
+	if _, errOut, code := ann.run("settings", "set", "name", "Anna"); code != 1 || !strings.Contains(errOut, "is called Ann") {
+		t.Errorf("another name at a secure coordinator: exit code %d, %s", code, errOut)
+	}
+
 	// A crash takes nothing back; and without the client the profile is changed.
 	bo.must(t, "settings", "set", "people.Ann.login", "once")
 	bo.kill()
