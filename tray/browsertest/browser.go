@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package browsertest opens pages in a real Chromium without a screen: tests
 // press its keys, ask its documents, and take pictures of them.
 package browsertest

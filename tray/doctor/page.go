@@ -16,7 +16,7 @@ var files embed.FS
 var (
 	head = template.Must(template.New("head").Parse(`<!doctype html>
 <html lang="{{.Language}}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.Title}}</title><link rel="stylesheet" href="page.css"></head>
+<title>{{.Title}}</title><link rel="icon" href="data:,"><link rel="stylesheet" href="page.css"></head>
 <body><main><h1>{{.Title}}</h1><p class="looking" role="status">{{.Looking}}</p>
 `))
 	rest = template.Must(template.New("rest").Parse(`<div class="done">

@@ -121,6 +121,7 @@ func (w *writer) coordinator(r *Report) {
 		switch {
 		case c.What == "name" && !c.OK:
 			w.say(Wrong, "DoctorNoName", "Host", host, "Why", c.Why)
+			return // the rest follows from it
 		case c.What == "name":
 			w.say(Good, "DoctorName", "Host", host)
 		case c.What == "tcp" && c.OK:

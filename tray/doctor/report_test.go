@@ -52,6 +52,9 @@ func TestReport(t *testing.T) {
 		{"no UDP", func(r *Report) {
 			r.Diagnosis.NAT, r.Diagnosis.Checks[1] = "blocked", chat.Check{What: "udp", Why: "nothing came back"}
 		}, false, "✗ It does not answer by UDP (nothing came back), so everybody is reached through the coordinator. A firewall, here or there, should let UDP through to port 4000 and the next one."},
+		{"no name", func(r *Report) {
+			r.Running, r.Diagnosis.Checks = false, append([]chat.Check{{What: "name", Why: "no such host."}}, chat.Check{What: "tcp", Why: "no"})
+		}, false, "✗ The name chat.example can't be looked up (no such host). Check how it is spelled, and whether this computer is on the network."},
 		{"why relayed", func(r *Report) { r.Diagnosis.NAT = "hard" }, true,
 			"· Bo is reached through the coordinator, encrypted as always: the NAT here is of the hard kind, and the other side's does not make up for it."},
 		{"unreachable", func(r *Report) { r.Diagnosis.People[0].Route = chat.RouteNone }, false,
