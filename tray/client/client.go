@@ -29,6 +29,8 @@ type Store interface {
 	Unread(ctx context.Context, peer string) ([]store.Row, error)
 	Recipients(ctx context.Context, id int64) ([]chat.Recipient, error)
 	History(ctx context.Context, peer string, before int64, limit int) ([]chat.Message, error)
+	Search(ctx context.Context, q chat.Query) ([]chat.Message, error)
+	Settle(ctx context.Context) error
 	Draft(ctx context.Context, peer string) (chat.Draft, error)
 }
 
@@ -39,7 +41,7 @@ const (
 	MaxText = 256 << 10
 	// MaxSeveral is how many people one message can be addressed to by name.
 	MaxSeveral = 200
-	// MaxHistory is how many messages History returns at most.
+	// MaxHistory is how many messages History and Search return at most.
 	MaxHistory = 1000
 
 	conversationsShown = 500    // on the roster, of people who are offline

@@ -8,6 +8,9 @@
 //	GET  /v1/status                          chat.Status
 //	GET  /v1/roster                          [chat.Person, …]
 //	GET  /v1/history?peer=&before=&limit=    [chat.Message, …], oldest first
+//	POST /v1/search    chat.Query            [chat.Message, …], oldest first
+//	GET  /v1/conversations                   [chat.Conversation, …], newest first
+//	POST /v1/erase     chat.Erasure          chat.Erased; only on this computer
 //	GET  /v1/recipients?id=                  [chat.Recipient, …]
 //	POST /v1/messages  chat.Draft + "wait"   chat.Message; to ",everyone" it goes to all
 //	POST /v1/edit      {"id","text"}         a new text for a message of one's own
@@ -68,6 +71,15 @@ type Engine interface {
 	// if peer is empty) that are older than message before (0: the newest),
 	// oldest first.
 	History(ctx context.Context, peer string, before int64, limit int) ([]chat.Message, error)
+	// Search returns the messages that a query asks for, oldest first. One without
+	// a text pages through the history.
+	Search(ctx context.Context, q chat.Query) ([]chat.Message, error)
+	// Conversations returns everybody with whom there are messages, the newest
+	// first.
+	Conversations(ctx context.Context) ([]chat.Conversation, error)
+	// Erase deletes messages on this computer, but for those that are on their
+	// way; others keep theirs.
+	Erase(ctx context.Context, what chat.Erasure) (chat.Erased, error)
 	// Send stores a message and returns it in the state Sending; its way shows
 	// in events. If wait is set it returns when the message is Sent, Delivered
 	// or Failed, or waits for somebody who can't be reached.

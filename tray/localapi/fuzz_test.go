@@ -67,7 +67,16 @@ func (e *echo) Settings(context.Context) ([]settings.Item, error) {
 func (e *echo) SetSetting(_ context.Context, name string, value any) error {
 	return e.note(name, value)
 }
-func (e *echo) ResetSetting(_ context.Context, name string) error   { return e.note(name) }
+func (e *echo) ResetSetting(_ context.Context, name string) error { return e.note(name) }
+func (e *echo) Search(_ context.Context, q chat.Query) ([]chat.Message, error) {
+	return nil, e.note(q)
+}
+func (e *echo) Conversations(context.Context) ([]chat.Conversation, error) {
+	return nil, e.note("conversations")
+}
+func (e *echo) Erase(_ context.Context, what chat.Erasure) (chat.Erased, error) {
+	return chat.Erased{}, e.note(what)
+}
 func (e *echo) Page(_ context.Context, name string) (string, error) { return "", e.note(name) }
 func (e *echo) Quit()                                               { _ = e.note("quit") }
 func (e *echo) Subscribe(role Role) Subscription                    { _ = e.note(role); return ended{} }
@@ -85,6 +94,7 @@ var doors = []string{
 	"GET /v1/devices", "POST /v1/devices/join", "POST /v1/devices/remove", "POST /v1/retry", "POST /v1/read",
 	"POST /v1/compose", "POST /v1/quit", "GET /v1/events", "POST /v1/diagnose",
 	"GET /v1/settings", "POST /v1/settings/set", "POST /v1/settings/reset", "POST /v1/page",
+	"POST /v1/search", "GET /v1/conversations", "POST /v1/erase",
 }
 
 // ask has a request answered.
@@ -116,6 +126,8 @@ func FuzzRequests(f *testing.F) {
 		"POST /v1/devices/remove": {in: deviceRequest{"2MFB"}},
 		"POST /v1/settings/set":   {in: setRequest{"people.Ann.login", "once"}},
 		"POST /v1/settings/reset": {in: nameRequest{"sounds"}},
+		"POST /v1/search":         {in: chat.Query{Text: "吃 \"饭 了\"", Peer: "Bo", Before: 7, Limit: 3}},
+		"POST /v1/erase":          {in: chat.Erasure{Peer: "Bo"}},
 		"GET /v1/events":          {query: url.Values{"role": {string(Popup)}}},
 	}
 	for i, door := range doors {

@@ -67,6 +67,7 @@ func handler(engine Engine) http.Handler {
 	})
 	handleSecure(s, engine)
 	handleSettings(s, engine)
+	handleHistory(s, engine)
 	localhttp.Post(s, "/v1/quit", func(*http.Request, *struct{}) (any, error) {
 		engine.Quit()
 		return struct{}{}, nil
