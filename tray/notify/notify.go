@@ -27,9 +27,9 @@ type Options struct {
 type sink interface {
 	show(n note) error
 	withdraw(key string)
-	// clicked delivers the peers whose notes were clicked; nil if the desktop
+	// answers delivers what the person does about notes; nil if the desktop
 	// doesn't tell.
-	clicked() <-chan string
+	answers() <-chan answer
 	close()
 }
 
@@ -74,10 +74,8 @@ func run(ctx context.Context, engine localapi.Engine, p *i18n.Printer, desktop s
 				desktop.withdraw(key)
 			}
 		case <-timer.C:
-		case peer := <-desktop.clicked():
-			if err := engine.Compose(ctx, peer); err != nil {
-				log.Error("the popup did not open", "error", err)
-			}
+		case a := <-desktop.answers():
+			a.carryOut(ctx, engine, log)
 		}
 		now := time.Now()
 		for _, n := range policy.due(now) {

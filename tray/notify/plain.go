@@ -32,7 +32,7 @@ func (s *plain) show(n note) error {
 }
 
 func (s *plain) withdraw(string)        {}
-func (s *plain) clicked() <-chan string { return nil }
+func (s *plain) answers() <-chan answer { return nil }
 func (s *plain) close()                 {}
 
 // Say shows one sentence, at once, in the plainest way.

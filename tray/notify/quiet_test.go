@@ -256,7 +256,7 @@ func TestOnceIsOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, w := &secretary{office: newOffice(), live: live}, &wall{clicks: make(chan string)}
+		s, w := &secretary{office: newOffice(), live: live}, &wall{clicks: make(chan answer)}
 		done := make(chan error, 1)
 		go func() { done <- run(t.Context(), s, english, w, Options{Log: discard}) }()
 		set := func(name string, value any) {

@@ -48,19 +48,19 @@ func newOffice() *office {
 type wall struct {
 	notes     []note
 	withdrawn []string
-	clicks    chan string
+	clicks    chan answer
 }
 
 func (w *wall) show(n note) error      { w.notes = append(w.notes, n); return nil }
 func (w *wall) withdraw(key string)    { w.withdrawn = append(w.withdrawn, key) }
-func (w *wall) clicked() <-chan string { return w.clicks }
+func (w *wall) answers() <-chan answer { return w.clicks }
 func (w *wall) close()                 {}
 
 var discard = slog.New(slog.DiscardHandler)
 
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, w := newOffice(), &wall{clicks: make(chan string)}
+		o, w := newOffice(), &wall{clicks: make(chan answer)}
 		done := make(chan error, 1)
 		go func() { done <- run(t.Context(), o, english, w, Options{Log: discard}) }()
 
@@ -70,7 +70,7 @@ func TestRun(t *testing.T) {
 		if len(w.notes) != 1 || w.notes[0].peer != "Ann" {
 			t.Fatalf("%+v", w.notes)
 		}
-		w.clicks <- "Ann"
+		w.clicks <- answer{peer: "Ann"}
 		if peer := <-o.composed; peer != "Ann" {
 			t.Errorf("a click opened %q", peer)
 		}

@@ -8,6 +8,7 @@ import (
 	"html"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/godbus/dbus/v5"
 
@@ -40,9 +41,9 @@ type bus struct {
 	p       *i18n.Printer
 	shown   map[string]uint32
 	peers   map[uint32]string
-	markup  *bool // whether the service reads markup; nil: not asked yet
+	can     []string // the service's capabilities; nil: not asked yet
 	signals chan *dbus.Signal
-	clicks  chan string
+	clicks  chan answer
 	asks    chan ask
 	ended   chan struct{}
 }
@@ -58,7 +59,7 @@ func newDBus(ctx context.Context, p *i18n.Printer) (*bus, error) {
 	s := &bus{
 		conn: conn, ctx: ctx, plain: newPlain(), p: p,
 		shown: make(map[string]uint32), peers: make(map[uint32]string),
-		signals: make(chan *dbus.Signal, 16), clicks: make(chan string, 8), asks: make(chan ask), ended: make(chan struct{}),
+		signals: make(chan *dbus.Signal, 16), clicks: make(chan answer, 8), asks: make(chan ask), ended: make(chan struct{}),
 	}
 	conn.Signal(s.signals)
 	err = errors.Join(
@@ -96,7 +97,7 @@ func (s *bus) signal(signal *dbus.Signal) {
 		// Another service doesn't know the old one's IDs.
 		clear(s.shown)
 		clear(s.peers)
-		s.markup = nil
+		s.can = nil
 		return
 	}
 	if len(signal.Body) < 1 {
@@ -110,14 +111,21 @@ func (s *bus) signal(signal *dbus.Signal) {
 	if !ours {
 		return
 	}
+	second := ""
+	if len(signal.Body) > 1 {
+		second, _ = signal.Body[1].(string)
+	}
 	switch signal.Name {
 	case service + ".ActionInvoked":
-		if peer != "" {
-			select {
-			case s.clicks <- peer:
-			default: // eight popups are on their way
-			}
+		switch second {
+		case actionRead:
+			s.answer(answer{reaction: readIt, peer: peer})
+		case actionReply: // the text comes by itself
+		default:
+			s.answer(answer{reaction: openIt, peer: peer})
 		}
+	case service + ".NotificationReplied":
+		s.answer(answer{reaction: replyTo, peer: peer, text: second})
 	case service + ".NotificationClosed":
 		delete(s.peers, id)
 		for key, shown := range s.shown {
@@ -125,6 +133,23 @@ func (s *bus) signal(signal *dbus.Signal) {
 				delete(s.shown, key)
 			}
 		}
+	}
+}
+
+// The actions besides a click. That for a reply is the service's own.
+const (
+	actionOpen  = "open"
+	actionRead  = "read"
+	actionReply = "inline-reply"
+)
+
+func (s *bus) answer(a answer) {
+	if a.peer == "" {
+		return
+	}
+	select {
+	case s.clicks <- a:
+	default: // eight are being carried out
 	}
 }
 
@@ -186,29 +211,40 @@ func hints(n note) (hints map[string]dbus.Variant, expires int32) {
 }
 
 // actions are a click on the note, and a button for services that take a click
-// for "go away".
+// for "go away"; for messages also what one does most, without a window. Nobody
+// replies to everyone by a line below a note.
 func (s *bus) actions(n note) []string {
 	if n.peer == "" {
 		return []string{}
 	}
 	open := s.p.T("NotifyOpen")
-	return []string{"default", open, "open", open}
+	list := []string{"default", open, actionOpen, open}
+	if n.written {
+		list = append(list, actionRead, s.p.T("NotifyMarkRead"))
+	}
+	if n.written && !strings.HasPrefix(n.peer, ",") && slices.Contains(s.capabilities(), actionReply) {
+		list = append(list, actionReply, s.p.T("NotifyReply"))
+	}
+	return list
+}
+
+// capabilities asks the service once what it can do.
+func (s *bus) capabilities() (can []string) {
+	s.do(func() { can = s.can })
+	if can != nil {
+		return can
+	}
+	if err := s.conn.Object(service, object).CallWithContext(s.ctx, service+".GetCapabilities", 0).Store(&can); err != nil {
+		return nil
+	}
+	can = append([]string{""}, can...) // it is known now
+	s.do(func() { s.can = can })
+	return can
 }
 
 // body escapes what a service that reads markup would swallow.
 func (s *bus) body(text string) string {
-	var markup *bool
-	s.do(func() { markup = s.markup })
-	if markup == nil {
-		var capabilities []string
-		if err := s.conn.Object(service, object).CallWithContext(s.ctx, service+".GetCapabilities", 0).Store(&capabilities); err != nil {
-			return text
-		}
-		reads := slices.Contains(capabilities, "body-markup")
-		markup = &reads
-		s.do(func() { s.markup = markup })
-	}
-	if *markup {
+	if slices.Contains(s.capabilities(), "body-markup") {
 		return html.EscapeString(text)
 	}
 	return text
@@ -227,7 +263,7 @@ func (s *bus) withdraw(key string) {
 	}
 }
 
-func (s *bus) clicked() <-chan string { return s.clicks }
+func (s *bus) answers() <-chan answer { return s.clicks }
 
 func (s *bus) close() {
 	s.conn.Close()
