@@ -44,6 +44,8 @@ type Options struct {
 	// Chinese starts ibus with libpinyin, and adds GTK_IM_MODULE to the
 	// environment. See Desktop.Pinyin.
 	Chinese bool
+	// Screen is the screen's size, such as "2560x1600"; 1280x800 if empty.
+	Screen string
 	// Locale is LANG of every process; C.UTF-8 if empty.
 	Locale string
 }
@@ -78,7 +80,7 @@ func Start(t testing.TB, opts Options) *Desktop {
 		}
 	}
 	d.env = environment(d.Home, d.Runtime, opts.Locale)
-	d.startX()
+	d.startX(opts.Screen)
 	d.startBus()
 	if opts.Chinese {
 		d.env = append(d.env, "GTK_IM_MODULE=ibus", "QT_IM_MODULE=ibus", "XMODIFIERS=@im=ibus")

@@ -13,14 +13,17 @@ import (
 )
 
 // startX starts an X server on a display number that is free.
-func (d *Desktop) startX() {
+func (d *Desktop) startX(size string) {
 	d.t.Helper()
+	if size == "" {
+		size = "1280x800"
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	defer r.Close()
-	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset")
+	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", size+"x24", "-nolisten", "tcp", "-noreset")
 	cmd.ExtraFiles = []*os.File{w}
 	d.LaunchCmd(cmd)
 	w.Close()

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"earshot/tray/popup"
@@ -20,6 +21,11 @@ func (c *command) popup() error {
 	if len(c.opts.words) > 0 {
 		peer = c.opts.words[0]
 	}
+	var slimming sync.WaitGroup
+	defer slimming.Wait()
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	slimming.Go(func() { slimWindow(ctx) })
 	if os.Getenv(ordersVariable) != "" {
 		return popup.Run(c.ctx, newOrders(c.client, c.in), c.p, c.profile, peer)
 	}

@@ -14,6 +14,18 @@ const (
 	slimEvery = 20 * time.Minute
 )
 
+// slimWindow gives back, once, what only the start of the window process needed.
+func slimWindow(ctx context.Context) {
+	const after = 1500 * time.Millisecond
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(after):
+	}
+	debug.FreeOSMemory()
+	_ = dropLibraries() // it is only larger then
+}
+
 // slim gives the memory back that only the start or a busy hour needed, until
 // ctx ends. A client rests nearly all of its life.
 func slim(ctx context.Context, log *slog.Logger) {

@@ -20,12 +20,21 @@ func dropProgram() error {
 	if err != nil {
 		return err
 	}
+	return dropFile(self)
+}
+
+// dropLibraries is dropProgram for all that the process has of files, a
+// toolkit's libraries and fonts above all.
+func dropLibraries() error { return dropFile("") }
+
+// dropFile drops the pages of a file, or of every file without a name.
+func dropFile(file string) error {
 	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return err
 	}
 	defer maps.Close()
-	clean, err := cleanMappings(maps, self)
+	clean, err := cleanMappings(maps, file)
 	if err != nil {
 		return err
 	}
@@ -42,6 +51,7 @@ type mapping struct{ from, to uintptr }
 // cleanMappings reads smaps (proc(5)) and returns the mappings of a file that
 // nobody can have written to: those that aren't writable and have no page of
 // their own, as one has that was written to while the program was loaded.
+// Without a file's name it returns those of all files.
 func cleanMappings(smaps io.Reader, file string) (clean []mapping, err error) {
 	var m mapping
 	var ours bool
@@ -55,7 +65,7 @@ func cleanMappings(smaps io.Reader, file string) (clean []mapping, err error) {
 			f, err1 := strconv.ParseUint(from, 16, 64)
 			t, err2 := strconv.ParseUint(to, 16, 64)
 			ours = err1 == nil && err2 == nil && t > f && !strings.Contains(fields[1], "w") &&
-				len(fields) > 5 && strings.Join(fields[5:], " ") == file
+				len(fields) > 5 && (strings.Join(fields[5:], " ") == file || file == "" && strings.HasPrefix(fields[5], "/"))
 			m = mapping{uintptr(f), uintptr(t)}
 			continue
 		}

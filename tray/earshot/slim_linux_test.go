@@ -29,6 +29,10 @@ Anonymous:             0 kB
 	if want := []mapping{{0x400000, 0xe3c000}, {0x2000000, 0x2001000}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%x, %v; want %x", got, err, want)
 	}
+	got, err = cleanMappings(strings.NewReader(smaps), "")
+	if want := []mapping{{0x400000, 0xe3c000}, {0x7f0000000000, 0x7f0000001000}, {0x2000000, 0x2001000}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("of all files %x, %v; want %x", got, err, want)
+	}
 }
 
 // A program goes on without its pages, which come back as they are needed.

@@ -60,6 +60,10 @@ func TestMain(m *testing.M) {
 		runSource(what)
 		os.Exit(0)
 	}
+	if os.Getenv(floorVariable) != "" {
+		runFloor()
+		os.Exit(0)
+	}
 	setup := os.Getenv(childVariable)
 	if setup == "" {
 		os.Exit(m.Run())

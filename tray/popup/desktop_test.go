@@ -59,7 +59,7 @@ func shot(t *testing.T, d *desktoptest.Desktop, window, name string) {
 
 // popupProcess is a popup under test.
 type popupProcess struct {
-	t       *testing.T
+	t       testing.TB
 	cmd     *exec.Cmd
 	orders  io.WriteCloser
 	reports chan report

@@ -1,6 +1,8 @@
 package popup
 
 import (
+	"fmt"
+	"image"
 	"os/exec"
 	"strings"
 	"testing"
@@ -210,6 +212,7 @@ const longText = "The meeting moves to Thursday, because the room is taken on We
 // look at, and checks that each comes up with its texts unharmed.
 func TestLooks(t *testing.T) {
 	d := openDesktop(t, desktoptest.Options{})
+	large := openDesktop(t, desktoptest.Options{Screen: "2560x1600"})
 	long := sample()
 	now := time.Now()
 	long.History = append(long.History,
@@ -238,6 +241,15 @@ func TestLooks(t *testing.T) {
 	trust := secureSample()
 	trust.Language = "zh-Hans"
 	trust.History[7].Unread = true
+	secure := secureSample()
+	secure.Roster[0].Trust = chat.TrustPinned
+	secure.History[7].Unread = true
+	several := sample()
+	names := []string{"Ann", "Bob", "Cy", "王小明", "李雷", "韩梅梅", "Christopher Montgomery", "Alexandra Featherstonehaugh", "Jo"}
+	several.First = chat.SeveralPeer(names)
+	names, _ = chat.SeveralOf(several.First) // as they are spelt there
+	zhFind := sample()
+	zhFind.First, zhFind.Language = "", "zh-Hans"
 	lost := sample()
 	lost.Status.Connection = chat.Offline
 	find := sample()
@@ -246,20 +258,36 @@ func TestLooks(t *testing.T) {
 	for name, look := range map[string]struct {
 		setup childSetup
 		title string
+		scale int
 	}{
-		"long":     {long, "Ann – Earshot"},
-		"chinese":  {chinese, "王小明 – Earshot"},
-		"everyone": {everyone, "Everyone – Earshot"},
-		"trust":    {trust, "Ann – Earshot"},
-		"lost":     {lost, "Ann – Earshot"},
-		"people":   {find, "Find people – Earshot"},
-		"nobody":   {nobody, "Find people – Earshot"},
+		"long":         {long, "Ann – Earshot", 1},
+		"chinese":      {chinese, "王小明 – Earshot", 1},
+		"everyone":     {everyone, "Everyone – Earshot", 1},
+		"trust":        {trust, "Ann – Earshot", 1},
+		"lost":         {lost, "Ann – Earshot", 1},
+		"people":       {find, "Find people – Earshot", 1},
+		"nobody":       {nobody, "Find people – Earshot", 1},
+		"long-2x":      {long, "Ann – Earshot", 2},
+		"trust-2x":     {trust, "Ann – Earshot", 2},
+		"chinese-2x":   {chinese, "王小明 – Earshot", 2},
+		"people-2x":    {find, "Find people – Earshot", 2},
+		"people-zh":    {zhFind, "查找联系人 – Earshot", 1},
+		"people-zh-2x": {zhFind, "查找联系人 – Earshot", 2},
+		"secure":       {secure, "Ann – Earshot", 1},
+		"several":      {several, strings.Join(names, ", ") + " – Earshot", 1},
 	} {
 		for _, theme := range []string{"Adwaita", "Adwaita:dark"} {
 			t.Run(name+"/"+theme, func(t *testing.T) {
-				p := startPopup(t, d, look.setup, "GTK_THEME="+theme)
+				d := d
+				if look.scale == 2 {
+					d = large
+				}
+				p := startPopup(t, d, look.setup, "GTK_THEME="+theme, fmt.Sprint("GDK_SCALE=", max(look.scale, 1)))
 				p.typeable()
 				window := activeWindow(d, look.title)
+				if size := d.Geometry(window).Size(); look.scale == 2 && size != image.Pt(840, 1040) {
+					t.Errorf("at 200 %% the window is %v", size)
+				}
 				if len(look.setup.History) > 0 && look.setup.First == "Ann" {
 					p.want(report{Call: "read", Peer: "Ann"})
 				}

@@ -38,8 +38,13 @@ func (c *conversation) openMenu() {
 	}
 	c.menu = menuNew()
 	for i, command := range c.commands {
-		item := checkNew(command.Label)
-		checkSet(item, flag(command.Checked))
+		item := ptr(0)
+		if command.Toggle {
+			item = checkNew(command.Label)
+			checkSet(item, flag(command.Checked))
+		} else {
+			item = itemNew(command.Label)
+		}
 		wShow(item)
 		menuAppend(c.menu, item)
 		c.onPlain(item, "activate", func() {
@@ -47,7 +52,7 @@ func (c *conversation) openMenu() {
 			c.write()
 		})
 	}
-	menuAttach(c.menu, c.more, 0)
+	menuAttach(c.menu, c.top, 0) // whose font it takes
 	const northEast, southEast = 3, 9
 	menuPopup(c.menu, c.more, southEast, northEast, 0)
 }
@@ -85,7 +90,7 @@ func (c *conversation) rowMenu(id int64) bool {
 			})
 		}
 	}
-	menuAttach(c.menu, r.row, 0)
+	menuAttach(c.menu, c.top, 0)
 	const northWest, southWest = 1, 7
 	menuPopup(c.menu, r.row, southWest, northWest, 0)
 	menuFirst(c.menu, 1)

@@ -96,6 +96,7 @@ func (c *conversation) newList(spec ui.ConversationSpec) ptr {
 	labelWrap(c.empty, 1)
 	labelMaxChars(c.empty, bubbleChars)
 	wHalign(c.empty, alignCenter)
+	labelJustify(c.empty, justifyCenter)
 	wShow(c.empty)
 	listPlaceholder(c.list, c.empty)
 	containerAdd(c.scroll, c.list)

@@ -10,6 +10,8 @@ type find struct {
 	handler ui.FindHandler
 
 	list, scroll, empty, hint, to ptr
+	placeholder                   ptr  // label over the entry
+	preedit                       bool // an input method is composing
 	rows                          []ptr
 	text                          string
 }
@@ -40,11 +42,18 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 	containerAdd(f.top, box)
 	search := class(boxNew(vertical, 0), "earshot-search")
 	f.entry, f.filter = entryNew(), entryFilter
-	entryPlaceholder(f.entry, spec.Placeholder)
 	entryIcon(f.entry, 0, "edit-find-symbolic")
 	wSizeRequest(f.entry, -1, 38)
 	named(f.entry, spec.EntryName)
-	boxPackStart(search, f.entry, 0, 0, 0)
+	// The entry's own placeholder is hidden while the entry has the keyboard,
+	// which it always has.
+	f.placeholder = is(label(spec.Placeholder, "earshot-find-placeholder"), roleRedundant)
+	wHalign(f.placeholder, alignStart)
+	overlay := overlayNew()
+	containerAdd(overlay, f.entry)
+	overlayAdd(overlay, f.placeholder)
+	overlayPass(overlay, f.placeholder, 1)
+	boxPackStart(search, overlay, 0, 0, 0)
 	f.to = label("", "earshot-to")
 	labelWrap(f.to, 1)
 	labelMaxChars(f.to, bubbleChars)
@@ -61,6 +70,7 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 	labelWrap(f.empty, 1)
 	labelMaxChars(f.empty, bubbleChars)
 	wHalign(f.empty, alignCenter)
+	labelJustify(f.empty, justifyCenter)
 	wShow(f.empty)
 	listPlaceholder(f.list, f.empty)
 	containerAdd(f.scroll, f.list)
@@ -76,7 +86,13 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 	f.on(f.entry, "key-press-event", func(event ptr) bool { return f.entryKey(event, findKeys) })
 	f.onPlain(f.entry, "changed", func() {
 		f.text = goString(entryText(f.entry))
+		f.showPlaceholder()
 		f.handler.Edited(f.text)
+	})
+	f.on(f.entry, "preedit-changed", func(text ptr) bool {
+		f.preedit = *pointer(text) != 0
+		f.showPlaceholder()
+		return false
 	})
 	f.on(f.list, "row-activated", func(row ptr) bool {
 		var held uint32
@@ -90,6 +106,10 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 		return false
 	})
 	return f, nil
+}
+
+func (f *find) showPlaceholder() {
+	wSetVisible(f.placeholder, flag(f.text == "" && !f.preedit))
 }
 
 // SetPeople implements ui.Find.

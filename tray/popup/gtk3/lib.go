@@ -28,6 +28,8 @@ const (
 	alignEnd    = 2
 	alignCenter = 3
 
+	justifyCenter = 2
+
 	wrapWordChar       = 2 // PANGO_WRAP_WORD_CHAR
 	wrapTextWordChar   = 3 // GTK_WRAP_WORD_CHAR
 	ellipsizeEnd       = 3
@@ -60,6 +62,7 @@ const (
 // The functions of GTK and the libraries below it. They are set by load.
 // A gboolean is an int32.
 var (
+	gSetenv            func(name, value string, overwrite int32) int32
 	gInitCheck         func(argc, argv ptr) int32
 	gMainLoopNew       func(context ptr, running int32) ptr
 	gMainLoopRun       func(loop ptr)
@@ -160,6 +163,7 @@ var (
 	labelXalign     func(label ptr, x float32)
 	labelSelectable func(label ptr, selectable int32)
 	labelEllipsize  func(label ptr, mode int32)
+	labelJustify    func(label ptr, kind int32)
 	labelLines      func(label ptr, lines int32)
 	labelAttributes func(label, attributes ptr)
 	attrListNew     func() ptr
@@ -240,7 +244,6 @@ var (
 	editablePosition func(entry ptr, position int32)
 	entryFilter      func(entry, event ptr) int32
 	entryIcon        func(entry ptr, position int32, name string)
-	entryPlaceholder func(entry ptr, text string)
 )
 
 // symbols are where C calls what.
@@ -248,6 +251,7 @@ var symbols = []struct {
 	f    any
 	name string
 }{
+	{&gSetenv, "g_setenv"},
 	{&gInitCheck, "gtk_init_check"},
 	{&gMainLoopNew, "g_main_loop_new"},
 	{&gMainLoopRun, "g_main_loop_run"},
@@ -351,6 +355,7 @@ var symbols = []struct {
 	{&labelXalign, "gtk_label_set_xalign"},
 	{&labelSelectable, "gtk_label_set_selectable"},
 	{&labelEllipsize, "gtk_label_set_ellipsize"},
+	{&labelJustify, "gtk_label_set_justify"},
 	{&labelLines, "gtk_label_set_lines"},
 
 	{&buttonNew, "gtk_button_new_with_label"},
@@ -424,7 +429,6 @@ var symbols = []struct {
 	{&entryText, "gtk_entry_get_text"},
 	{&entryFilter, "gtk_entry_im_context_filter_keypress"},
 	{&entryIcon, "gtk_entry_set_icon_from_icon_name"},
-	{&entryPlaceholder, "gtk_entry_set_placeholder_text"},
 	{&entrySetText, "gtk_entry_set_text"},
 	{&editablePosition, "gtk_editable_set_position"},
 	{&gCurrentState, "gtk_get_current_event_state"},

@@ -115,6 +115,7 @@ func (c *conversation) message(r *row, shown ui.Row) ptr {
 		wMarginEnd(column, far)
 	}
 	setClass(bubble, "earshot-failed", shown.Problem != "")
+	setClass(bubble, "earshot-urgent", shown.Urgent)
 	if shown.Author != "" {
 		author := label(shown.Author, "earshot-author")
 		labelEllipsize(author, ellipsizeEnd)
@@ -130,6 +131,7 @@ func (c *conversation) message(r *row, shown ui.Row) ptr {
 	if links := ui.Links(shown.Text); len(links) > 0 {
 		labelMarkup(text, linked(shown.Text, links))
 	}
+	setClass(text, "earshot-faded", shown.Faded)
 	c.offerMenu(r, text, shown)
 	boxPackStart(bubble, text, 0, 0, 0)
 	r.meta = label(meta(shown), "earshot-meta")

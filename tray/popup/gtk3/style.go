@@ -26,6 +26,8 @@ const style = `
 .earshot-other { background-color: mix(@theme_base_color, @theme_text_color, 0.09); border-bottom-left-radius: 3px; }
 .earshot-author { font-weight: bold; font-size: 88%; }
 .earshot-quote { font-size: 88%; opacity: 0.8; border-left: 2px solid @borders; padding-left: 6px; }
+.earshot-urgent { box-shadow: inset 3px 0 @warning_color; }
+.earshot-faded { font-style: italic; opacity: 0.72; }
 .earshot-failed { box-shadow: inset 0 0 0 1px @error_color; }
 .earshot-problem { font-size: 88%; color: mix(@error_color, @theme_text_color, 0.4); }
 .earshot-retry { padding: 1px 8px; min-height: 22px; font-size: 88%; }
@@ -38,6 +40,8 @@ const style = `
 .earshot-entry textview, .earshot-entry textview text { background-color: transparent; }
 .earshot-entry textview { padding: 8px 10px; }
 .earshot-placeholder { padding: 8px 10px; color: @theme_text_color; opacity: 0.6; }
+.earshot-find-placeholder { padding: 0 0 0 36px; color: @theme_text_color; opacity: 0.6; }
+.earshot-bubble link { color: mix(@theme_text_color, @theme_selected_bg_color, 0.7); }
 .earshot-emoji { padding: 0 8px; min-height: 36px; font-size: 130%; opacity: 0.8; }
 .earshot-hint { padding: 2px 14px 10px 14px; }
 

@@ -68,9 +68,9 @@ func (c *Conversation) edit(id int64, text string) {
 
 // entry is one of a menu.
 type entry struct {
-	label string
-	on    bool
-	do    func()
+	label      string
+	toggle, on bool
+	do         func()
 }
 
 // write has the entry field be one for a message, not for a change of one.
@@ -87,19 +87,13 @@ func (c *Conversation) commands() (entries []entry) {
 		return nil
 	}
 	if person.Secure || !isPerson(c.peer) {
-		entries = append(entries, entry{c.p.T("PopupMenuUrgent"), c.urgent, func() {
+		entries = append(entries, entry{c.p.T("PopupMenuUrgent"), true, c.urgent, func() {
 			c.write()
 			c.urgent = !c.urgent
 		}})
 	}
 	if known && person.Secure {
-		entries = append(entries, entry{c.p.T("PopupMenuCompare"), c.comparing != nil, func() {
-			if c.comparing != nil {
-				c.comparing = nil
-				return
-			}
-			c.compare()
-		}})
+		entries = append(entries, entry{label: c.p.T("PopupMenuCompare"), do: c.compare})
 	}
 	return entries
 }

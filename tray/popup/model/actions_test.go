@@ -155,7 +155,7 @@ func TestCompareBlocked(t *testing.T) {
 // The next message is urgent if the person says so, and only that.
 func TestUrgent(t *testing.T) {
 	c, v, work := open(t, "Ann", world(t, secure))
-	if want := []ui.Command{{Label: "Urgent message"}, {Label: "Compare safety number…"}}; !slices.Equal(v.commands, want) {
+	if want := []ui.Command{{Label: "Urgent message", Toggle: true}, {Label: "Compare safety number…"}}; !slices.Equal(v.commands, want) {
 		t.Fatalf("an empty conversation offers %+v", v.commands)
 	}
 	c.Command(0)

@@ -41,7 +41,7 @@ func (c *Conversation) refresh() {
 	}
 	var commands []ui.Command
 	for _, command := range c.commands() {
-		commands = append(commands, ui.Command{Label: command.label, Checked: command.on})
+		commands = append(commands, ui.Command{Label: command.label, Toggle: command.toggle, Checked: command.on})
 	}
 	if !slices.Equal(commands, c.shown.commands) {
 		c.shown.commands = commands
@@ -121,12 +121,27 @@ func presence(w *World, person chat.Person, t func(string, ...any) string) (text
 	case person.Secure:
 		words[1] = t("PopupEncrypted")
 	}
-	for _, more := range []string{person.StatusText, person.Display, person.Department} {
+	for _, more := range []string{way(person, t), person.StatusText, person.Display, person.Department} {
 		if more != "" {
 			words = append(words, more)
 		}
 	}
 	return strings.Join(words, " · "), true
+}
+
+// way is how somebody is reached, if that is known now.
+func way(person chat.Person, t func(string, ...any) string) string {
+	switch {
+	case person.Unreachable != "":
+		return t("PopupNotReached")
+	case !person.Connected:
+		return ""
+	case person.Route.Straight():
+		return t("PopupDirect")
+	case person.Route == chat.RouteRelayed:
+		return t("PopupRelayed")
+	}
+	return ""
 }
 
 // waits says that a message written now would not leave at once.
@@ -252,8 +267,9 @@ func (c *Conversation) row(m chat.Message, at time.Time, waits bool) ui.Row {
 		}
 	}
 	if m.Deleted {
-		row.Text, row.Quote = c.p.T("PopupTakenBack"), ""
+		row.Text, row.Quote, row.Faded = c.p.T("PopupTakenBack"), "", true
 	}
+	row.Urgent = m.Urgent && !m.Deleted
 	row.State = strings.Join(c.marks(m, waits), " · ")
 	switch {
 	case m.State == chat.Failed:
@@ -283,7 +299,7 @@ func (c *Conversation) marks(m chat.Message, waits bool) (all []string) {
 			all = append(all, c.p.T(id))
 		}
 	}
-	mark(m.Urgent, "PopupUrgent")
+	mark(m.Urgent && !m.Deleted, "PopupUrgent")
 	mark(m.Edited && !m.Deleted, "PopupEdited")
 	mark(m.Doubtful, "PopupDoubtful")
 	if m.Audience != "" {

@@ -169,6 +169,9 @@ type Row struct {
 	// Action labels the button below the row, such as "Send again"; there is
 	// none if it is empty.
 	Action string
+	// Faded takes a text back that is not what somebody wrote, and Urgent marks
+	// one that must not be overlooked.
+	Faded, Urgent bool
 	// Menu is what the row's context menu offers besides the toolkit's own
 	// entries: labels with a "\n" between two of them.
 	Menu string
@@ -186,8 +189,8 @@ type Notice struct {
 // Command is an entry of a conversation's menu.
 type Command struct {
 	Label string
-	// Checked marks what is switched on.
-	Checked bool
+	// Toggle says that it can be switched on, and Checked that it is.
+	Toggle, Checked bool
 }
 
 // Attachment is what somebody dropped or pasted that is not text.

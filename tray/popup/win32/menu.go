@@ -61,7 +61,7 @@ func (c *conversation) openMenu() {
 	for _, command := range c.commands {
 		labels = append(labels, command.Label)
 		flags = append(flags, 0)
-		if command.Checked {
+		if command.Toggle && command.Checked {
 			flags[len(flags)-1] = checked
 		}
 	}

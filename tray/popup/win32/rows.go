@@ -226,15 +226,23 @@ func (c *conversation) write(r ui.Row) {
 		c.run("❝ "+r.Quote+"\r", small, colorDim, false)
 		c.paragraph(align, 60, 0, 0)
 	}
+	color := uint32(black)
+	if r.Faded {
+		color = colorDim
+	}
 	for line := range strings.SplitSeq(r.Text, "\n") {
-		c.line(line, body, uint32(black))
+		c.line(line, body, color)
 		c.paragraph(align, 60, 0, 0)
 	}
 	meta := r.Time
 	if r.State != "" {
 		meta += " · " + r.State
 	}
-	c.run(meta+"\r", small, colorDim, false)
+	color = colorDim
+	if r.Urgent {
+		color = colorNotice
+	}
+	c.run(meta+"\r", small, color, r.Urgent)
 	if r.Problem != "" {
 		c.run(r.Problem+"\r", small, colorRed, false)
 	}
