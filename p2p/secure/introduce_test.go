@@ -45,6 +45,7 @@ func TestAsksOnceItKnowsItself(t *testing.T) {
 				if c.answers {
 					time.Sleep(5 * time.Second)
 				}
+				synctest.Wait() // it knows whom to ask
 				if c.doubt {
 					ann.outside.doubt()
 				}
