@@ -125,7 +125,7 @@ var worked = []string{
 	"and from 400 ms on that",                                                        // punch.crowdAfter+guessAfter
 	"the size of what follows: 1 to 1,533 |",                                         // relay.maxRest
 	"| packets of a device | 2 MiB a second,",                                        // svc/relay.Limits.BytesPerSecond
-	"10 GiB in a day",                       // svc/relay.Limits.BytesPerDay
+	"10 GiB in a day", // svc/relay.Limits.BytesPerDay
 	"looked for after 3 s, 6 s, 12 s, 24 s and 48 s, and then each minute (each minute" +
 		" from the beginning", // session.upgradeEvery and what is before it
 	"first, but waits 200 ms at most;", // secure.introduceWithin

@@ -10,9 +10,9 @@ import (
 	"syscall"
 	"time"
 
+	wire "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
 	"earshot/svc/limit"
-	wire "earshot/protocol/classic"
 )
 
 // spareConns is how many list connections there may be beyond those of users:

@@ -166,7 +166,7 @@ func TestPage(t *testing.T) {
 	page := Page(func(*http.Request) (Report, error) { r.Judge(); return r, problem }, i18n.New("en"))
 	get := func() string {
 		w := httptest.NewRecorder()
-		page.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 		if !w.Flushed {
 			t.Error("nothing was shown before all was known")
 		}
