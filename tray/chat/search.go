@@ -14,13 +14,16 @@ type Query struct {
 	// Peer is whose conversation it is in; empty for all.
 	Peer string `json:"peer,omitempty"`
 	// Before and After are IDs: only older, or only newer ones are meant; 0 for
-	// no such limit.
+	// no such limit. Beginning as After is before the first message of all.
 	Before int64 `json:"before,omitempty"`
 	After  int64 `json:"after,omitempty"`
 	// Limit is how many there are at most: the oldest of them if After is set
 	// and Before isn't, else the newest.
 	Limit int `json:"limit,omitempty"`
 }
+
+// Beginning is an ID that every message comes after.
+const Beginning = -1
 
 // Erasure is what is to be deleted on this computer, and stays at others: the
 // message ID, else the conversation with Peer, else, if All is set, everything.

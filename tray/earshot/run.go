@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"earshot/tray/client"
+	"earshot/tray/historypage"
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
 	"earshot/tray/pagehost"
@@ -191,6 +192,7 @@ func (c *command) serve(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	shown["history"] = historypage.Handler(engine, c.p, log)
 	shown["settings"] = settingspage.Handler(engine, c.p, log)
 	shown["doctor"] = c.doctorPage(engine)
 	listener, err := localapi.Listen(c.profile.Socket())

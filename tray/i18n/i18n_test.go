@@ -104,7 +104,7 @@ func TestLanguagesSayTheSame(t *testing.T) {
 }
 
 var (
-	anID  = regexp.MustCompile(`"((?:Cli|Engine|Menu|Notify|Popup|Settings|Doctor)[A-Z]\w*)"`)
+	anID  = regexp.MustCompile(`"((?:Cli|Engine|Menu|Notify|Popup|Settings|Doctor|History)[A-Z]\w*)"`)
 	aCall = regexp.MustCompile(`\.T\("(\w+)"`)
 )
 

@@ -162,6 +162,9 @@ func (b *board) click(ctx context.Context, slot int) (quitChosen bool) {
 	return false
 }
 
+// pageCommands print the link to a page.
+var pageCommands = map[string]string{"settings": "settings page", "history": "history --page"}
+
 // open shows a page, or says why that can't be.
 func (b *board) open(ctx context.Context, name string) {
 	url, err := b.engine.Page(ctx, name)
@@ -173,6 +176,6 @@ func (b *board) open(ctx context.Context, name string) {
 	}
 	b.log.Error("a page did not open", "page", name, "error", err)
 	if b.say != nil {
-		b.say(b.p.T("MenuNoBrowser"))
+		b.say(b.p.T("MenuNoBrowser", "Command", pageCommands[name]))
 	}
 }

@@ -275,13 +275,13 @@ func TestPresenceIsChosen(t *testing.T) {
 	})
 }
 
-func TestSettingsOpen(t *testing.T) {
+func TestPagesOpen(t *testing.T) {
 	o := newOffice()
 	onBoard(t, o, func(t *testing.T, s *slate) {
 		s.clicked <- slotSettings
-		s.clicked <- slotSettings
+		s.clicked <- slotHistory
 		synctest.Wait()
-		want := []string{"link to settings", "http://127.0.0.1:1/settings", "link to settings", english.T("MenuNoBrowser")}
+		want := []string{"link to settings", "http://127.0.0.1:1/settings", "link to history", english.T("MenuNoBrowser", "Command", "history --page")}
 		if !slices.Equal(o.pages, want) {
 			t.Errorf("%q", o.pages)
 		}

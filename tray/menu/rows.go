@@ -65,7 +65,8 @@ const (
 	slotPeople   = 3
 	slotMore     = slotPeople + maxPeople
 	slotFind     = slotMore + 1
-	slotSettings = slotFind + 1
+	slotHistory  = slotFind + 1
+	slotSettings = slotHistory + 1
 	slotQuit     = slotSettings + 1
 	slotPresence = slotQuit + 1 // these are in a submenu of slotSelf
 	slots        = slotPresence + 4
@@ -98,6 +99,7 @@ func rows(p *i18n.Printer, status chat.Status, roster []chat.Person) [slots]row 
 		all[slotMore] = row{title: p.T("MenuMore", "Count", more), kind: compose}
 	}
 	all[slotFind] = row{title: p.T("MenuFind"), kind: compose}
+	all[slotHistory] = row{title: p.T("MenuHistory"), kind: page, peer: "history"}
 	all[slotSettings] = row{title: p.T("MenuSettings"), kind: page, peer: "settings"}
 	all[slotQuit] = row{title: p.T("MenuQuit"), kind: quit}
 	return all

@@ -43,13 +43,13 @@ func (s *Store) Search(ctx context.Context, q chat.Query) ([]chat.Message, error
 	if q.Before > 0 {
 		where, args = where+" AND "+order+" < ?", append(args, q.Before)
 	}
-	if q.After > 0 {
+	if q.After != 0 {
 		where, args = where+" AND "+order+" > ?", append(args, q.After)
 	}
 	if len(terms) > 0 {
 		where += " AND m.deleted = 0"
 	}
-	forward := q.After > 0 && q.Before == 0
+	forward := q.After != 0 && q.Before == 0
 	if where += " ORDER BY " + order; !forward {
 		where += " DESC"
 	}

@@ -72,6 +72,7 @@ func TestSearch(t *testing.T) {
 		{chat.Query{Limit: 2}, []int64{6, 7}},
 		{chat.Query{Before: 3, Limit: 1}, []int64{2}},
 		{chat.Query{After: 3, Limit: 2}, []int64{4, 5}},
+		{chat.Query{After: chat.Beginning, Limit: 2}, []int64{1, 2}},
 		{chat.Query{Text: "吃", After: 2}, []int64{5}},
 		{chat.Query{Text: "吃", Before: 5}, []int64{2}},
 	} {
