@@ -43,7 +43,7 @@ func TestDraftsSurvive(t *testing.T) {
 	if err := p.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-p.exited
+	_ = <-p.exited // by the signal
 
 	p = open()
 	d.Type("ended")

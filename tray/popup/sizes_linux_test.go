@@ -49,6 +49,33 @@ func TestSizesAreRemembered(t *testing.T) {
 	d.Key("Escape")
 	p.wantExit()
 
+	// On a small monitor at 200 %, on which the usual size has no room.
+	small, err := profile.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup.Profile = small.Dir()
+	for _, first := range []string{"", "Ann"} {
+		setup.First = first
+		p := startPopup(t, d, setup, "GDK_SCALE=2")
+		p.typeable()
+		title := map[string]string{"": find, "Ann": "Ann – Earshot"}[first]
+		window := activeWindow(d, title)
+		if got, screen := d.Geometry(window), image.Rect(0, 20, 1280, 800); !got.In(screen) {
+			t.Errorf("at 200 %% %q is at %v on a screen of %v", title, got, screen)
+		}
+		if first != "" {
+			p.want(report{Call: "read", Peer: "Ann"})
+		}
+		shot(t, d, "root", "small-2x-"+first)
+		d.Key("Escape")
+		p.wantExit()
+		if got := small.WindowSizes(); len(got) != 0 {
+			t.Errorf("%v is remembered, which nobody has chosen", got)
+		}
+	}
+	setup.Profile = kept.Dir()
+
 	// From a larger monitor, and from nowhere.
 	setup.First = "Bob"
 	for _, size := range [][2]int{{5000, 4000}, {-3, 1}} {

@@ -38,7 +38,7 @@ func (c *conversation) openMenu() {
 	}
 	c.menu = menuNew()
 	for i, command := range c.commands {
-		item := ptr(0)
+		var item ptr
 		if command.Toggle {
 			item = checkNew(command.Label)
 			checkSet(item, flag(command.Checked))

@@ -16,6 +16,7 @@ type conversation struct {
 	name, presence, messages, empty, notice, action, send, hint hwnd
 	more                                                        hwnd // opens the menu of commands
 	commands                                                    []ui.Command
+	copyLabel                                                   string
 	answers                                                     [2]hwnd // the notice's buttons
 
 	rows     []ui.Row
@@ -28,7 +29,7 @@ type conversation struct {
 
 // NewConversation implements ui.Toolkit.
 func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.ConversationHandler) (ui.Conversation, error) {
-	c := &conversation{handler: handler}
+	c := &conversation{handler: handler, copyLabel: spec.Copy}
 	if err := c.init(t, c, spec.Title, spec.Size, handler); err != nil {
 		return nil, &problem{t.p.T("PopupNoToolkit"), err}
 	}

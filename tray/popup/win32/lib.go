@@ -206,6 +206,7 @@ const (
 	wmUser            = 0x0400
 	wmSizeEnd         = 0x0232 // WM_EXITSIZEMOVE
 	wmDropFiles       = 0x0233
+	wmCopy            = 0x0301
 	wmPaste           = 0x0302
 	wmApp             = 0x8000
 	enChange          = 0x0300

@@ -104,8 +104,18 @@ func (c *conversation) contextMenu(x, y int32) {
 		clientToScreen.Call(c.messages, uintptr(unsafe.Pointer(&p)))
 		x, y = p.x, p.y
 	}
-	labels := strings.Split(row.Menu, "\n")
-	if chosen := c.choose(labels, make([]uintptr, len(labels)), x, y, 0); chosen >= 0 {
+	labels := append(strings.Split(row.Menu, "\n"), c.copyLabel)
+	flags := make([]uintptr, len(labels))
+	var selection charRange
+	if send(c.messages, emGetSelection, 0, uintptr(unsafe.Pointer(&selection))); selection.first == selection.last {
+		const grayed = 0x0001 // MF_GRAYED
+		flags[len(flags)-1] = grayed
+	}
+	switch chosen := c.choose(labels, flags, x, y, 0); {
+	case chosen < 0:
+	case chosen == len(labels)-1:
+		send(c.messages, wmCopy, 0, 0)
+	default:
 		c.handler.Choose(row.ID, chosen)
 		if !c.closed {
 			setFocus.Call(c.entry)
