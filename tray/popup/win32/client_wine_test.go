@@ -5,6 +5,8 @@ package win32_test
 import (
 	"bytes"
 	"context"
+	"image"
+	"image/png"
 	"net"
 	"net/netip"
 	"os"
@@ -92,17 +94,17 @@ func TestWineStartFails(t *testing.T) {
 }
 
 // clickInMenu opens the menu of the icon in the tray and chooses the only
-// person in it. The places are those in the corner of the desktop of bed.Wine:
-// wine draws the taskbar and the menu without windows that could be looked for.
+// person in it, whom the black disc before the name gives away: wine draws the
+// taskbar and the menu without windows that could be looked for. The icon is in
+// the corner of the desktop of bed.Wine.
 func clickInMenu(w *bed.Wine) {
-	const (
-		menuX, menuY = 980, 570 // within the menu, free of text
-		markX, markY = 906, 579 // the black mark before the name
-	)
+	const menuX, menuY = 980, 570 // within the menu, free of text
+	var mark image.Point
 	w.Await("the menu has the person", 20*time.Second, func() bool {
 		w.Do("mousemove", "990", "640", "click", "1")
 		w.Await("the menu opens", 5*time.Second, func() bool { return w.Pixel(menuX, menuY) == "#FFFFFF" })
-		if w.Pixel(markX, markY) == "#000000" {
+		var found bool
+		if mark, found = disc(w); found {
 			return true
 		}
 		// It was opened before the roster was drawn, which comes once a second.
@@ -110,10 +112,44 @@ func clickInMenu(w *bed.Wine) {
 		w.Await("the menu closes", 5*time.Second, func() bool { return w.Pixel(menuX, menuY) != "#FFFFFF" })
 		return false
 	})
-	w.Do("mousemove", strconv.Itoa(markX+12), strconv.Itoa(markY)) // and off the icon, whose tooltip is in the way
-	w.Await("the row is marked", 5*time.Second, func() bool { return w.Pixel(menuX, markY) != "#FFFFFF" })
+	w.Do("mousemove", strconv.Itoa(mark.X+12), strconv.Itoa(mark.Y)) // and off the icon, whose tooltip is in the way
+	w.Await("the row is marked", 5*time.Second, func() bool { return w.Pixel(menuX, mark.Y) != "#FFFFFF" })
 	w.Shot("wine-menu")
 	w.Do("click", "1")
+}
+
+// disc looks for a black disc in what the desktop shows above the taskbar.
+func disc(w *bed.Wine) (image.Point, bool) {
+	const radius, black = 3, 0x4000
+	file, err := os.Open(w.Shot("wine-menu"))
+	if err != nil {
+		return image.Point{}, false
+	}
+	defer file.Close()
+	screen, err := png.Decode(file)
+	if err != nil {
+		return image.Point{}, false
+	}
+	dark := func(x, y int) bool {
+		r, g, b, _ := screen.At(x, y).RGBA()
+		return r < black && g < black && b < black
+	}
+	cross := func(x, y int) bool {
+		for i := -radius; i <= radius; i++ {
+			if !dark(x+i, y) || !dark(x, y+i) {
+				return false
+			}
+		}
+		return true
+	}
+	for y := 300; y < 625; y++ {
+		for x := 600; x < 990; x++ {
+			if cross(x, y) {
+				return image.Pt(x, y), true
+			}
+		}
+	}
+	return image.Point{}, false
 }
 
 // redirected has the program, which is one for the desktop and has no console,
