@@ -110,12 +110,9 @@ func Excerpt(text string, terms []string, limit int) []Mark {
 	if len(runes) <= limit {
 		return Marks(text, terms)
 	}
-	from := 0
-	for _, m := range Marks(text, terms) {
-		if m.Found {
-			break
-		}
-		from += len([]rune(m.Text))
+	from := 0 // where the first of what was looked for is
+	if marks := Marks(text, terms); !marks[0].Found && len(marks) > 1 {
+		from = len([]rune(marks[0].Text))
 	}
 	from = min(max(0, from-limit/3), len(runes)-limit)
 	cut := string(runes[from : from+limit])

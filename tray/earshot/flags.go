@@ -16,7 +16,10 @@ type options struct {
 	profile, server, name, encoding, language string
 	department, display, join, bundle         string
 	headless, json, everyone, urgent, help    bool
+	search, export                            string
+	remove, all, page                         bool
 	limit                                     int
+	id                                        int64 // the message that is deleted
 	reply                                     int64 // the message that is answered
 	words                                     []string
 
@@ -32,11 +35,12 @@ var common = []string{"profile", "server", "name", "encoding", "language", "help
 func (o *options) parse(args []string, p *i18n.Printer) (words []string, err error) {
 	values := map[string]*string{
 		"profile": &o.profile, "server": &o.server, "name": &o.name, "encoding": &o.encoding, "language": &o.language,
-		"limit": new(string), "reply": new(string),
+		"limit": new(string), "reply": new(string), "id": new(string), "search": &o.search, "export": &o.export,
 		"department": &o.department, "display": &o.display, "join": &o.join, "bundle": &o.bundle,
 	}
 	switches := map[string]*bool{
 		"headless": &o.headless, "json": &o.json, "everyone": &o.everyone, "urgent": &o.urgent, "help": &o.help,
+		"delete": &o.remove, "all": &o.all, "page": &o.page,
 	}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -68,19 +72,25 @@ func (o *options) parse(args []string, p *i18n.Printer) (words []string, err err
 		}
 		o.given = append(o.given, flag)
 	}
-	return words, o.validate(*values["limit"], *values["reply"], p)
+	return words, o.validate(*values["limit"], *values["reply"], *values["id"], p)
 }
 
 // has says whether a flag was given, be it empty.
 func (o *options) has(flag string) bool { return slices.Contains(o.given, flag) }
 
-func (o *options) validate(limit, reply string, p *i18n.Printer) error {
-	if o.has("reply") {
-		id, err := strconv.ParseInt(reply, 10, 64)
-		if err != nil || id < 1 {
-			return usageError(p.T("CliMessageID", "Word", clean(reply)))
+func (o *options) validate(limit, reply, id string, p *i18n.Printer) error {
+	for _, number := range []struct {
+		flag, word string
+		to         *int64
+	}{{"reply", reply, &o.reply}, {"id", id, &o.id}} {
+		if !o.has(number.flag) {
+			continue
 		}
-		o.reply = id
+		n, err := strconv.ParseInt(number.word, 10, 64)
+		if err != nil || n < 1 {
+			return usageError(p.T("CliMessageID", "Word", clean(number.word)))
+		}
+		*number.to = n
 	}
 	if slices.Contains(o.given, "limit") {
 		n, err := strconv.Atoi(limit)

@@ -85,7 +85,7 @@ func verbs() map[string]verb {
 		"send":    {run: (*command).send, min: 1, max: -1, flags: "everyone department reply urgent", prints: true},
 		"watch":   {run: (*command).watch, flags: "json", prints: true},
 		"compose": {run: (*command).compose, max: 1, prints: true},
-		"history": {run: (*command).history, max: 1, flags: "json limit", prints: true},
+		"history": {run: (*command).history, max: 1, flags: "json limit search export delete all id page", prints: true},
 		"status":  {run: (*command).status, flags: "json", prints: true},
 
 		"edit":       {run: (*command).edit, min: 2, max: -1, prints: true},

@@ -91,27 +91,6 @@ func (c *command) compose() error {
 	return c.client.Compose(c.ctx, peer)
 }
 
-// historyLimit is how many messages are shown if nobody says otherwise.
-const historyLimit = 50
-
-func (c *command) history() error {
-	peer, limit := "", historyLimit
-	if len(c.opts.words) > 0 {
-		peer = c.opts.words[0]
-	}
-	if c.opts.limit > 0 {
-		limit = c.opts.limit
-	}
-	messages, err := c.client.History(c.ctx, peer, 0, limit)
-	if err != nil {
-		return err
-	}
-	if c.opts.json {
-		return c.printJSON(messages)
-	}
-	return c.printHistory(messages, peer == "")
-}
-
 func (c *command) status() error {
 	status, err := c.client.Ask(c.ctx)
 	if err != nil {
