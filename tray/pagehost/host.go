@@ -26,7 +26,12 @@ const (
 	// maxLinks is how many of these there are at once, and maxSessions how many
 	// browsers are let in; the oldest makes way.
 	maxLinks, maxSessions = 16, 16
-	endTime               = 5 * time.Second
+	// endTime is how long the end waits for answers that are under way. Browsers
+	// keep connections open on which they ask nothing.
+	endTime = 500 * time.Millisecond
+	// idleTime is how long nobody asks for anything before nothing listens any
+	// more, and pages that are still shown must be opened anew.
+	idleTime = 2 * time.Hour
 )
 
 // contentPolicy lets pages have what the host serves and nothing else.
@@ -43,7 +48,9 @@ type Host struct {
 	log   *slog.Logger
 
 	mu       sync.Mutex
+	idle     time.Duration
 	server   *http.Server
+	ends     *time.Timer // ends the server when it is idle
 	serving  sync.WaitGroup
 	closed   bool
 	address  string              // 127.0.0.1:PORT
@@ -62,7 +69,7 @@ type opened struct {
 // path without that. sorry is what a browser is told that isn't let in: a
 // sentence. Close ends it.
 func New(pages map[string]http.Handler, sorry func() string, log *slog.Logger) *Host {
-	return &Host{pages: pages, sorry: sorry, log: log, links: make(map[string]opened), sessions: make(map[string]struct{})}
+	return &Host{pages: pages, sorry: sorry, log: log, idle: idleTime, links: make(map[string]opened), sessions: make(map[string]struct{})}
 }
 
 // Link returns the address at which a browser shows a page, if it opens it within
@@ -82,6 +89,7 @@ func (h *Host) Link(page string) (string, error) {
 		oldest := slices.MinFunc(slices.Collect(maps.Keys(h.links)), func(a, b string) int { return h.links[a].at.Compare(h.links[b].at) })
 		delete(h.links, oldest)
 	}
+	h.ends.Reset(h.idle)
 	token := rand.Text()
 	h.links[token] = opened{page, now}
 	return "http://" + h.address + "/open/" + token, nil
@@ -99,14 +107,16 @@ func (h *Host) startLocked() error {
 	if err != nil {
 		return err
 	}
-	h.address = listener.Addr().String()
+	address := listener.Addr().String()
+	h.address = address
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /open/{token}", h.open)
 	for name, page := range h.pages {
 		mux.Handle("/"+name+"/", h.guard(http.StripPrefix("/"+name, page)))
 	}
-	h.server = &http.Server{Handler: h.check(mux), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
+	h.server = &http.Server{Handler: h.check(address, mux), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
 	server := h.server
+	h.ends = time.AfterFunc(h.idle, func() { h.rest(server) })
 	h.serving.Go(func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			h.log.Error("pages are no longer served", "error", err)
@@ -115,13 +125,31 @@ func (h *Host) startLocked() error {
 	return nil
 }
 
+// rest ends a server that nobody asks any more, and forgets whom it let in. The
+// next link starts another one.
+func (h *Host) rest(server *http.Server) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.server != server || h.closed {
+		return
+	}
+	h.server, h.order = nil, nil
+	clear(h.links)
+	clear(h.sessions)
+	server.Close() // there is nothing under way
+}
+
 // Close ends the host, and what is under way soon.
 func (h *Host) Close() {
 	h.mu.Lock()
 	h.closed = true
 	server := h.server
+	if server != nil {
+		h.ends.Stop()
+	}
 	h.mu.Unlock()
 	if server == nil {
+		h.serving.Wait()
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), endTime)
@@ -133,7 +161,7 @@ func (h *Host) Close() {
 }
 
 // check refuses what no browser on this machine would ask of this host.
-func (h *Host) check(next http.Handler) http.Handler {
+func (h *Host) check(address string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Content-Security-Policy", contentPolicy)
@@ -144,11 +172,11 @@ func (h *Host) check(next http.Handler) http.Handler {
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
 		// A name that leads to 127.0.0.1 would make another site's page ours.
-		if r.Host != h.address {
+		if r.Host != address {
 			h.refuse(w)
 			return
 		}
-		if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Header.Get("Origin") != "http://"+h.address {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Header.Get("Origin") != "http://"+address {
 			h.refuse(w)
 			return
 		}
@@ -156,11 +184,20 @@ func (h *Host) check(next http.Handler) http.Handler {
 	})
 }
 
+// used puts off the end of an idle server.
+func (h *Host) used() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.server != nil && !h.closed {
+		h.ends.Reset(h.idle)
+	}
+}
+
 func (h *Host) refuse(w http.ResponseWriter) { http.Error(w, h.sorry(), http.StatusForbidden) }
 
 // cookie is one name for each port: browsers don't tell ports apart.
-func (h *Host) cookie() string {
-	return "earshot-" + h.address[strings.LastIndexByte(h.address, ':')+1:]
+func cookie(address string) string {
+	return "earshot-" + address[strings.LastIndexByte(address, ':')+1:]
 }
 
 // open lets a browser in that comes by a link, and leads it to the page.
@@ -181,7 +218,7 @@ func (h *Host) open(w http.ResponseWriter, r *http.Request) {
 		h.order = h.order[1:]
 	}
 	h.mu.Unlock()
-	http.SetCookie(w, &http.Cookie{Name: h.cookie(), Value: session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, &http.Cookie{Name: cookie(r.Host), Value: session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	w.Header().Set("Location", "/"+link.page+"/")
 	w.WriteHeader(http.StatusSeeOther)
 }
@@ -190,7 +227,7 @@ func (h *Host) open(w http.ResponseWriter, r *http.Request) {
 func (h *Host) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		known := false
-		for _, c := range r.CookiesNamed(h.cookie()) {
+		for _, c := range r.CookiesNamed(cookie(r.Host)) {
 			h.mu.Lock()
 			for session := range h.sessions {
 				known = known || subtle.ConstantTimeCompare([]byte(session), []byte(c.Value)) == 1
@@ -201,6 +238,8 @@ func (h *Host) guard(next http.Handler) http.Handler {
 			h.refuse(w)
 			return
 		}
+		h.used()
+		defer h.used()
 		next.ServeHTTP(w, r)
 	})
 }
