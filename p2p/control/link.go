@@ -24,8 +24,10 @@ const (
 	answerTimeout    = 10 * time.Second
 	// kickTimeout is how long a connection has to show that it lives after the
 	// network has changed.
-	kickTimeout  = 1200 * time.Millisecond
-	writeTimeout = 20 * time.Second
+	kickTimeout = 1200 * time.Millisecond
+	// writeTimeout is how long a write may take: as long as it is to the next
+	// ping, so that what ends a wait doesn't wake the computer by itself.
+	writeTimeout = defaultKeepalive
 	// farewellTimeout is how long the end of a connection may take.
 	farewellTimeout = time.Second
 	// loginTimeout bounds the time until the roster is whole. Another device
