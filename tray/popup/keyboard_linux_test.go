@@ -19,7 +19,8 @@ func browser(t *testing.T, d *desktoptest.Desktop) (opened string) {
 	opened = filepath.Join(d.Home, "opened")
 	script := filepath.Join(d.Home, "browser")
 	for file, text := range map[string]string{
-		script: "#!/bin/sh\nprintf '%s\\n' \"$@\" >> " + opened + "\n",
+		// It is not to inherit what holds for our windows only.
+		script: "#!/bin/sh\nprintf '%s\\n' \"$@\" ${GDK_GL:+GL=$GDK_GL} >> " + opened + "\n",
 		filepath.Join(d.Home, ".local/share/applications/browser.desktop"): "[Desktop Entry]\nType=Application\nName=Browser\n" +
 			"Exec=" + script + " %u\nMimeType=x-scheme-handler/https;x-scheme-handler/http;\n",
 		filepath.Join(d.Home, ".config/mimeapps.list"): "[Default Applications]\nx-scheme-handler/https=browser.desktop\nx-scheme-handler/http=browser.desktop\n",

@@ -63,6 +63,7 @@ const (
 // A gboolean is an int32.
 var (
 	gSetenv            func(name, value string, overwrite int32) int32
+	gUnsetenv          func(name string)
 	gInitCheck         func(argc, argv ptr) int32
 	gMainLoopNew       func(context ptr, running int32) ptr
 	gMainLoopRun       func(loop ptr)
@@ -252,6 +253,7 @@ var symbols = []struct {
 	name string
 }{
 	{&gSetenv, "g_setenv"},
+	{&gUnsetenv, "g_unsetenv"},
 	{&gInitCheck, "gtk_init_check"},
 	{&gMainLoopNew, "g_main_loop_new"},
 	{&gMainLoopRun, "g_main_loop_run"},

@@ -5,6 +5,7 @@ package gtk3
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"sync"
 
@@ -58,10 +59,7 @@ func (t *Toolkit) Run(ctx context.Context, started func()) error {
 	// which desktops find the launcher and its icon.
 	gSetPrgname("earshot")
 	gSetAppName("Earshot")
-	// The first program of GTK in a session would load all of OpenGL, to ask for
-	// visuals that these windows don't use: 60 MB and 60 ms.
-	gSetenv("GDK_GL", "disable", 0)
-	if gInitCheck(0, 0) == 0 {
+	if !start() {
 		return &problem{t.p.T("PopupNoDisplay"), nil}
 	}
 	gIconName("earshot")
@@ -81,6 +79,19 @@ func (t *Toolkit) Run(ctx context.Context, started func()) error {
 		w.Close()
 	}
 	return nil
+}
+
+// start connects GTK to the display.
+func start() bool {
+	// The first program of GTK in a session would load all of OpenGL, to ask for
+	// visuals that these windows don't use: 60 MB and 60 ms. What a window starts,
+	// a browser above all, is to know nothing of that.
+	const name = "GDK_GL"
+	if os.Getenv(name) == "" {
+		gSetenv(name, "disable", 1)
+		defer gUnsetenv(name)
+	}
+	return gInitCheck(0, 0) != 0
 }
 
 // Post implements ui.Toolkit.
