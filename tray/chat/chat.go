@@ -316,6 +316,9 @@ const (
 	// EventState is a message of which something changed: its state, its
 	// progress, or its text because its sender edited or deleted it.
 	EventState EventType = "state"
+	// EventErased says that messages were deleted on this computer: of the
+	// conversation with Peer, or of whichever if that is empty.
+	EventErased EventType = "erased"
 	// EventNotice is a sentence that the person should see once: Notice, about
 	// Peer if that is set.
 	EventNotice EventType = "notice"

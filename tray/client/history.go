@@ -60,6 +60,9 @@ func (e *Engine) Erase(ctx context.Context, what chat.Erasure) (total chat.Erase
 				for peer, n := range erase.Unread {
 					e.nowRead(peer, n)
 				}
+				if erase.Count > 0 {
+					e.erased(what.Peer)
+				}
 			},
 		})
 		if err != nil {
@@ -76,4 +79,12 @@ func (e *Engine) Erase(ctx context.Context, what chat.Erasure) (total chat.Erase
 	}
 	e.log.Info("messages are erased", "count", total.Count)
 	return total, nil
+}
+
+// erased tells everybody who shows messages that some are gone; an empty peer is
+// whichever.
+func (e *Engine) erased(peer string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.publishLocked(chat.Event{Type: chat.EventErased, Peer: peer})
 }

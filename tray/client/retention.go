@@ -34,6 +34,7 @@ func (e *Engine) forgetInput() input {
 				e.forgetAt = at.Add(forgetRest)
 			}
 			if f.Count > 0 {
+				e.erased("")
 				e.log.Info("old messages are deleted", "count", f.Count, "days", days)
 			}
 			e.wakeBy(e.forgetAt)

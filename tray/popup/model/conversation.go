@@ -118,6 +118,11 @@ func (c *Conversation) Event(event chat.Event) {
 	switch event.Type {
 	case chat.EventSnapshot:
 		c.load()
+	case chat.EventErased:
+		if event.Peer == "" || SamePeer(event.Peer, c.peer) {
+			c.messages = nil
+			c.load()
+		}
 	case chat.EventMessage, chat.EventState:
 		if event.Message == nil || !SamePeer(event.Message.Peer, c.peer) {
 			return
