@@ -1,6 +1,7 @@
 package pagehost
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -27,7 +28,7 @@ func TestIdle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the host goes on: %v", err)
 	}
 	h.serving.Wait()

@@ -72,6 +72,10 @@ func TestOldHistoryIsKept(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Fatalf("%v\n got %+v\nwant %+v", err, got, want)
 	}
+	// The index is made of what is there.
+	if found := search(t, s, chat.Query{Text: "waits for"}); !slices.Equal(found, []int64{4}) {
+		t.Errorf("the old messages are found as %v", found)
+	}
 	o, err := s.Outbox(t.Context())
 	if err != nil || len(o.Items) != 3 || len(o.Deliveries) != 3 {
 		t.Fatalf("%+v, %v", o, err)
