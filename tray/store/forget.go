@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"earshot/protocol/classic"
@@ -30,7 +32,7 @@ type Forget struct {
 }
 
 func (f *Forget) apply(ctx context.Context, tx *sql.Tx) (err error) {
-	f.Count, f.More, err = forget(ctx, tx, f.Now, `at < ?3 AND unread = 0`, f.Before.UnixNano())
+	f.Count, f.More, err = forget(ctx, tx, f.Now, forgetAtOnce, `at < ?3 AND unread = 0`, f.Before.UnixNano())
 	if err != nil {
 		return err
 	}
@@ -38,11 +40,11 @@ func (f *Forget) apply(ctx context.Context, tx *sql.Tx) (err error) {
 	return err
 }
 
-// forget deletes messages that meet a condition, whose parameters are ?3 and
+// forget deletes up to limit messages that meet a condition, whose parameters are ?3 and
 // ?4, but for those that are on their way.
-func forget(ctx context.Context, tx *sql.Tx, now time.Time, condition string, args ...any) (count int, more bool, err error) {
+func forget(ctx context.Context, tx *sql.Tx, now time.Time, limit int, condition string, args ...any) (count int, more bool, err error) {
 	chosen := `SELECT id FROM messages WHERE ` + condition + ` AND ` + settled + ` ORDER BY id LIMIT ?2`
-	args = append([]any{now.UnixNano(), forgetAtOnce}, args...)
+	args = append([]any{now.UnixNano(), limit}, args...)
 	for _, statement := range []string{
 		`INSERT OR IGNORE INTO forgotten (uid, sender_key, at)
 			SELECT uid, sender_key, ?1 FROM messages WHERE uid IS NOT NULL AND sender_key <> '' AND id IN (` + chosen + `)`,
@@ -53,8 +55,29 @@ func forget(ctx context.Context, tx *sql.Tx, now time.Time, condition string, ar
 		}
 	}
 	count, err = affected(tx.ExecContext(ctx, `DELETE FROM messages WHERE ?1 <> 0 AND id IN (`+chosen+`)`, args...))
-	return count, count == forgetAtOnce, err
+	return count, count == limit, err
 }
+
+// forgetAll deletes everything that is not on its way. To take each message out
+// of the index would cost minutes where there are many: it is made anew.
+func forgetAll(ctx context.Context, tx *sql.Tx, now time.Time) (count int, err error) {
+	if _, err := tx.ExecContext(ctx, `DROP TRIGGER messages_text_deleted`); err != nil {
+		return 0, err
+	}
+	if count, _, err = forget(ctx, tx, now, math.MaxInt32, `1`); err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO messages_text (messages_text) VALUES ('rebuild')`); err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, deletedTrigger)
+	return count, err
+}
+
+// deletedTrigger is as its migration made it.
+const deletedTrigger = `CREATE TRIGGER messages_text_deleted AFTER DELETE ON messages BEGIN
+	INSERT INTO messages_text (messages_text, rowid, text) VALUES ('delete', old.id, old.text);
+END`
 
 // settled is the condition that nothing of a message is on its way.
 const settled = `state <> 'sending'
@@ -81,6 +104,8 @@ func (e *Erase) apply(ctx context.Context, tx *sql.Tx) error {
 		condition, args = `id = ?3`, []any{e.What.ID}
 	case e.What.Peer != "":
 		condition, args = `peer_key = ?3`, []any{classic.NameKey(e.What.Peer)}
+	case !e.What.All:
+		return errors.New("nothing is said to be erased")
 	}
 	// Whose count of unread ones it is, is settled at once for all of them.
 	if err := e.countUnread(ctx, tx, condition, args); err != nil {
@@ -90,7 +115,12 @@ func (e *Erase) apply(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	var err error
-	if e.Count, e.More, err = forget(ctx, tx, e.Now, condition, args...); err != nil || e.More {
+	if condition == `1` {
+		e.Count, err = forgetAll(ctx, tx, e.Now)
+	} else {
+		e.Count, e.More, err = forget(ctx, tx, e.Now, forgetAtOnce, condition, args...)
+	}
+	if err != nil || e.More {
 		return err
 	}
 	return tx.QueryRowContext(ctx, `SELECT count(*) FROM messages WHERE ?1 = ?2 AND `+condition, append([]any{1, 1}, args...)...).Scan(&e.Kept)
