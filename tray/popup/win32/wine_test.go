@@ -3,13 +3,16 @@
 package win32_test
 
 import (
+	"image"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"earshot/installer/bed"
+	"earshot/tray/profile"
 )
 
 // TestWinePopup shows the popup on a wine desktop: a conversation with Chinese
@@ -59,7 +62,12 @@ func TestWinePopup(t *testing.T) {
 	w.Await("the process ended by itself with the last window", 5*time.Second, saw(`"call":"ended"`))
 
 	w.Start(demo, bed.Path(calls))
-	w.Await("the Find window is shown", 20*time.Second, shown("^Find people"))
+	smaller := resize(w, "^Find people", filepath.Dir(calls))
+	w.Start(demo, bed.Path(calls))
+	w.Await("the Find window is shown, as large as it was left", 20*time.Second, func() bool {
+		_, size := geometry(w, "^Find people")
+		return size == smaller
+	})
 	w.Shot("wine-find")
 	w.Do("type", "--delay", "30", "tom")
 	w.Shot("wine-find-typed")
@@ -94,4 +102,50 @@ func TestWinePopup(t *testing.T) {
 	w.Shot("wine-urgent")
 	w.Do("key", "Return")
 	w.Await("the urgent message was sent", 5*time.Second, saw(`"text":"the alarm is real","urgent":true`))
+}
+
+// geometry returns a window and its size with its frame, which is zero if it is
+// not shown.
+func geometry(w *bed.Wine, name string) (window string, size image.Point) {
+	id, err := w.X("search", "--onlyvisible", "--name", name)
+	if err != nil || id == "" {
+		return "", image.Point{}
+	}
+	window = strings.Fields(id)[0]
+	text, err := w.X("getwindowgeometry", "--shell", window)
+	if err != nil {
+		return "", image.Point{}
+	}
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		n, _ := strconv.Atoi(value)
+		switch key {
+		case "WIDTH":
+			size.X = n
+		case "HEIGHT":
+			size.Y = n
+		}
+	}
+	return window, size
+}
+
+// resize drags a corner of a window, closes it, finds its size remembered, and
+// returns what it is then with its frame.
+func resize(w *bed.Wine, name, dir string) image.Point {
+	const by = 40
+	var window string
+	var size image.Point
+	w.Await("the window to be resized is shown", 20*time.Second, func() bool {
+		window, size = geometry(w, name)
+		return size.X > 200 // it begins small
+	})
+	// From the window's corner, and on from there as the window follows.
+	w.Do("mousemove", "--window", window, strconv.Itoa(size.X-2), strconv.Itoa(size.Y-2), "sleep", "0.2", "mousedown", "1",
+		"mousemove_relative", "--", "-10", "-10", "sleep", "0.2", "mousemove_relative", "--", "-30", "-30", "sleep", "0.2",
+		"mouseup", "1", "sleep", "0.2", "key", "Escape")
+	w.Await("the size is remembered", 10*time.Second, func() bool {
+		p, err := profile.Open(dir)
+		return err == nil && p.WindowSizes()["find"] == [2]int{420 - by, 520 - by}
+	})
+	return size.Sub(image.Pt(by, by))
 }

@@ -2,8 +2,9 @@
 
 // Command winedemo shows the popup on Windows or wine with an engine that has
 // no network. It is a test's other half: what is sent is written to the file
-// named by the first argument, a line of JSON each; the second argument is
-// whose conversation opens, none for the Find window.
+// named by the first argument, a line of JSON each, beside which windows' sizes
+// are remembered; the second argument is whose conversation opens, none for the
+// Find window.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"earshot/tray/i18n"
 	"earshot/tray/localapi"
 	"earshot/tray/popup"
+	"earshot/tray/profile"
 )
 
 func main() {
@@ -37,8 +40,13 @@ func main() {
 	if len(os.Args) > 2 {
 		peer = os.Args[2]
 	}
+	remembered, err := profile.Open(filepath.Dir(os.Args[1]))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	engine := newEngine(file)
-	if err := popup.Run(context.Background(), engine, i18n.New("en"), nil, peer); err != nil {
+	if err := popup.Run(context.Background(), engine, i18n.New("en"), remembered, peer); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
