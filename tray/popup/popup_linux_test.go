@@ -189,6 +189,25 @@ func TestChineseInput(t *testing.T) {
 	p.wantExit()
 }
 
+// An Enter that ends a composition opens nobody's window, and what is composed
+// finds whom it names.
+func TestChineseFind(t *testing.T) {
+	d := openDesktop(t, desktoptest.Options{Chinese: true})
+	setup := sample()
+	setup.First, setup.Language = "", "zh-Hans"
+	p := startPopup(t, d, setup)
+	p.typeable()
+	window := activeWindow(d, "查找联系人 – Earshot")
+	choosePinyin(d)
+	d.Type("bob")
+	shot(t, d, window, "find-preedit")
+	d.Key("Return") // takes what was typed as it is; it would open who is selected, 王小明
+	d.Key("Return")
+	activeWindow(d, "Bob – Earshot")
+	d.Key("Escape")
+	p.wantExit()
+}
+
 // choosePinyin switches the input method to Chinese. What counts is the engine
 // that ibus then names: the command that sets it may fail and yet have set it.
 func choosePinyin(d *desktoptest.Desktop) {
