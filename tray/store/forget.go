@@ -22,7 +22,8 @@ const (
 
 // Forget deletes what is older than a time: messages that the person has seen
 // and of which nothing is on its way. Those that came by the secure protocol
-// are not taken for new ones if they are sent again. Apply sets Count, and More
+// are not taken for new ones if they are sent again. So are drafts nobody has
+// come back to. Apply sets Count, and More
 // if there are others, which another Forget deletes.
 type Forget struct {
 	Before time.Time
@@ -34,6 +35,9 @@ type Forget struct {
 func (f *Forget) apply(ctx context.Context, tx *sql.Tx) (err error) {
 	f.Count, f.More, err = forget(ctx, tx, f.Now, forgetAtOnce, `at < ?3 AND unread = 0`, f.Before.UnixNano())
 	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM drafts WHERE at < ?`, f.Before.UnixNano()); err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `DELETE FROM forgotten WHERE at < ?`, f.Now.Add(-forgottenKept).UnixNano())
@@ -84,7 +88,8 @@ const settled = `state <> 'sending'
 	AND NOT EXISTS (SELECT 1 FROM items WHERE items.message = messages.id AND items.message <> 0)`
 
 // Erase deletes what the person wants deleted on this computer, read or not: one
-// message, a conversation, or everything. What is on its way stays. Apply sets
+// message, a conversation, or everything, with what is written there and not
+// sent. What is on its way stays. Apply sets
 // Count, and More if there are others, which another Erase deletes; Kept is how
 // many stay once there is no More, and Unread how many of whom were unread.
 type Erase struct {
@@ -106,6 +111,11 @@ func (e *Erase) apply(ctx context.Context, tx *sql.Tx) error {
 		condition, args = `peer_key = ?3`, []any{classic.NameKey(e.What.Peer)}
 	case !e.What.All:
 		return errors.New("nothing is said to be erased")
+	}
+	if e.What.ID == 0 {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM drafts WHERE ?1 OR peer_key = ?2`, e.What.All, classic.NameKey(e.What.Peer)); err != nil {
+			return err
+		}
 	}
 	// Whose count of unread ones it is, is settled at once for all of them.
 	if err := e.countUnread(ctx, tx, condition, args); err != nil {
