@@ -14,7 +14,7 @@ import (
 
 const (
 	// forgetAtOnce bounds how long others wait while messages are deleted.
-	forgetAtOnce = 2000
+	forgetAtOnce = 500
 	// forgottenKept is how long it is known which items were here once. It is
 	// longer than anybody sends one again.
 	forgottenKept = 90 * 24 * time.Hour

@@ -63,13 +63,13 @@ func TestForget(t *testing.T) {
 func TestForgetMany(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "h.db"))
 	var changes []store.Change
-	for range 2500 {
+	for range 700 {
 		changes = append(changes, &store.Add{Message: chat.Message{Peer: "Ann", Sender: "Ann", Text: "x", At: time.Unix(5, 0), State: chat.Received}})
 	}
 	if err := s.Apply(t.Context(), changes...); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []store.Forget{{Count: 2000, More: true}, {Count: 500}, {}} {
+	for _, want := range []store.Forget{{Count: 500, More: true}, {Count: 200}, {}} {
 		f := &store.Forget{Before: time.Unix(6, 0), Now: time.Unix(7, 0)}
 		if err := s.Apply(t.Context(), f); err != nil || f.Count != want.Count || f.More != want.More {
 			t.Errorf("%+v, %v", f, err)
