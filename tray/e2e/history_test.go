@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,7 +70,7 @@ func TestHistory(t *testing.T) {
 	if err != nil || len(exported) != 4 || exported[1].Text != "下午三点在人民广场开会" {
 		t.Errorf("%v: %s", err, b)
 	}
-	if info, err := os.Stat(file); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	if _, errOut, code := bo.run("history", "--export", file); code != 1 || !strings.Contains(errOut, "already") {

@@ -43,7 +43,9 @@ func TestDraftsSurvive(t *testing.T) {
 	if err := p.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	_ = <-p.exited // by the signal
+	if err := <-p.exited; err == nil {
+		t.Error("it ended by itself")
+	}
 
 	p = open()
 	d.Type("ended")
