@@ -31,7 +31,7 @@ func TestSettingsPageFromTheMenu(t *testing.T) {
 
 	rows := d.OpenTrayMenu()
 	d.Screenshot("e2e-menu-settings")
-	d.Click(rows[len(rows)-2])
+	d.Click(rows[len(rows)-3])
 	var address string
 	eventually(t, "the browser is told the address", func() bool {
 		b, err := os.ReadFile(noted)
@@ -56,8 +56,24 @@ func TestSettingsPageFromTheMenu(t *testing.T) {
 	p.Eval(`document.getElementById("f-language").value = "zh-Hans"; document.getElementById("f-language").dispatchEvent(new Event("change", {bubbles: true}))`)
 	p.Await("the page in Chinese", `document.title === "设置 – Earshot" && document.readyState === "complete"`)
 	p.Screenshot("e2e-page-settings")
-	d.OpenTrayMenu()
+	// The diagnosis is below the settings.
+	if err := os.Remove(noted); err != nil {
+		t.Fatal(err)
+	}
+	rows = d.OpenTrayMenu()
 	d.Screenshot("e2e-menu-zh")
+	d.Click(rows[len(rows)-2])
+	eventually(t, "the browser is told another address", func() bool {
+		text, err := os.ReadFile(noted)
+		address = string(text)
+		return err == nil && address != ""
+	})
+	p = b.Open(address, browsertest.Look{})
+	p.Await("the diagnosis", `document.querySelector(".verdict") !== null`)
+	if text := p.Text("document.body.innerText"); !strings.Contains(text, "一切正常。") {
+		t.Errorf("the diagnosis reads\n%s", text)
+	}
+	p.Screenshot("e2e-page-doctor")
 }
 
 // On a real desktop: who is expected is told of once, quiet is quiet, and what

@@ -163,7 +163,7 @@ func (b *board) click(ctx context.Context, slot int) (quitChosen bool) {
 }
 
 // pageCommands print the link to a page.
-var pageCommands = map[string]string{"settings": "settings page", "history": "history --page"}
+var pageCommands = map[string]string{"settings": "settings page", "history": "history --page", "doctor": "doctor"}
 
 // open shows a page, or says why that can't be.
 func (b *board) open(ctx context.Context, name string) {

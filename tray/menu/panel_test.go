@@ -64,9 +64,9 @@ func TestPresenceOnPanel(t *testing.T) {
 		presence chat.Presence
 	}{{2, chat.Busy}, {0, chat.Available}} {
 		rows := d.OpenTrayMenu()
-		if len(rows) != 7 {
+		if len(rows) != 8 {
 			d.Screenshot("failed-presence")
-			t.Fatalf("the menu has %d rows: oneself, two people, Find, History, Settings and Quit are seven", len(rows))
+			t.Fatalf("the menu has %d rows: oneself, two people, Find, History, Settings, Diagnose and Quit are eight", len(rows))
 		}
 		d.Key("Down", "Right") // to oneself, and into the submenu
 		for range choice.row {

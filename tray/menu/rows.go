@@ -67,7 +67,8 @@ const (
 	slotFind     = slotMore + 1
 	slotHistory  = slotFind + 1
 	slotSettings = slotHistory + 1
-	slotQuit     = slotSettings + 1
+	slotDiagnose = slotSettings + 1
+	slotQuit     = slotDiagnose + 1
 	slotPresence = slotQuit + 1 // these are in a submenu of slotSelf
 	slots        = slotPresence + 4
 )
@@ -101,6 +102,7 @@ func rows(p *i18n.Printer, status chat.Status, roster []chat.Person) [slots]row 
 	all[slotFind] = row{title: p.T("MenuFind"), kind: compose}
 	all[slotHistory] = row{title: p.T("MenuHistory"), kind: page, peer: "history"}
 	all[slotSettings] = row{title: p.T("MenuSettings"), kind: page, peer: "settings"}
+	all[slotDiagnose] = row{title: p.T("MenuDiagnose"), kind: page, peer: "doctor"}
 	all[slotQuit] = row{title: p.T("MenuQuit"), kind: quit}
 	return all
 }
@@ -132,7 +134,8 @@ func self(p *i18n.Printer, status chat.Status) string {
 }
 
 // title is a person's row: the presence, the name, one thing to know before
-// one writes, and how much is unread. Among people who are encrypted it says
+// one writes, whether the way to them is not the usual, direct one, and how much
+// is unread. Among people who are encrypted it says
 // who isn't; where nobody is that would say nothing.
 func title(p *i18n.Printer, secure bool, person chat.Person) string {
 	text := shorten(person.Name, maxWidth)
@@ -145,6 +148,12 @@ func title(p *i18n.Printer, secure bool, person chat.Person) string {
 		text += " ✓"
 	case secure && person.Online && person.Trust == chat.TrustNone:
 		text = p.T("MenuNotEncrypted", "Name", text)
+	}
+	switch {
+	case person.Unreachable != "":
+		text = p.T("MenuNotReached", "Name", text)
+	case person.Connected && person.Route == chat.RouteRelayed:
+		text = p.T("MenuRelayed", "Name", text)
 	}
 	text = mark(person) + " " + text
 	if person.Unread > 0 {

@@ -44,32 +44,38 @@ func TestRows(t *testing.T) {
 		roster []chat.Person
 		want   []string
 	}{
-		{"nobody", english, online, nil, []string{"[Ann · online]", "[Nobody else is online]", "Find…", "History", "Settings", "Quit"}},
-		{"nobody, in Chinese", chinese, online, nil, []string{"[Ann · 在线]", "[没有其他人在线]", "查找…", "历史记录", "设置", "退出"}},
+		{"nobody", english, online, nil, []string{"[Ann · online]", "[Nobody else is online]", "Find…", "History", "Settings", "Diagnose", "Quit"}},
+		{"nobody, in Chinese", chinese, online, nil, []string{"[Ann · 在线]", "[没有其他人在线]", "查找…", "历史记录", "设置", "诊断", "退出"}},
 		{"connecting", english, chat.Status{Connection: chat.Connecting, Name: "Ann"}, nil,
-			[]string{"[Ann · connecting…]", "[Nobody else is online]", "Find…", "History", "Settings", "Quit"}},
+			[]string{"[Ann · connecting…]", "[Nobody else is online]", "Find…", "History", "Settings", "Diagnose", "Quit"}},
 		{"offline, and why", english, chat.Status{Connection: chat.Offline, Name: "Ann", Problem: "The coordinator is away."},
 			[]chat.Person{{Name: "Bo", Online: true, Stale: true}},
-			[]string{"[Ann · offline]", "[The coordinator is away.]", "◌ Bo", "Find…", "History", "Settings", "Quit"}},
+			[]string{"[Ann · offline]", "[The coordinator is away.]", "◌ Bo", "Find…", "History", "Settings", "Diagnose", "Quit"}},
 		{"in order", english, chat.Status{Connection: chat.Online, Name: "Ann", Unread: 3},
 			[]chat.Person{
 				{Name: "zed", Online: true}, {Name: "Away", LastMessage: at(5)}, {Name: "Amy", Online: true},
 				{Name: "Talker", Online: true, LastMessage: at(1)}, {Name: "Newer", Online: true, LastMessage: at(2)},
 				{Name: "Wrote", Unread: 2, LastMessage: at(3)}, {Name: "Writes", Online: true, Unread: 1, LastMessage: at(4)},
 			},
-			[]string{"[Ann · online]", "● Writes (1)", "○ Wrote (2)", "● Newer", "● Talker", "● Amy", "● zed", "○ Away", "Find…", "History", "Settings", "Quit"}},
+			[]string{"[Ann · online]", "● Writes (1)", "○ Wrote (2)", "● Newer", "● Talker", "● Amy", "● zed", "○ Away", "Find…", "History", "Settings", "Diagnose", "Quit"}},
 		{"a message to everyone", english, chat.Status{Connection: chat.Online, Name: "Ann", Unread: 4},
 			[]chat.Person{{Name: "Bo", Online: true, Unread: 1}},
-			[]string{"[Ann · online]", "To everyone (3)", "● Bo (1)", "Find…", "History", "Settings", "Quit"}},
+			[]string{"[Ann · online]", "To everyone (3)", "● Bo (1)", "Find…", "History", "Settings", "Diagnose", "Quit"}},
 		{"a busy one whom nobody hears", english, chat.Status{Connection: chat.Online, Name: "Ann", Own: chat.OwnStatus{Presence: chat.Busy}}, nil,
-			[]string{"Ann · busy", "[Nobody else is online]", "Find…", "History", "Settings", "Quit", "Online", "Away", "Busy ×", "Invisible"}},
+			[]string{"Ann · busy", "[Nobody else is online]", "Find…", "History", "Settings", "Diagnose", "Quit", "Online", "Away", "Busy ×", "Invisible"}},
 		{"offline, whatever one said", english, chat.Status{Connection: chat.Offline, Name: "Ann", Secure: true, Own: chat.OwnStatus{Presence: chat.Away}}, nil,
-			[]string{"Ann · offline", "[Nobody else is online]", "Find…", "History", "Settings", "Quit", "Online", "Away ×", "Busy", "Invisible"}},
+			[]string{"Ann · offline", "[Nobody else is online]", "Find…", "History", "Settings", "Diagnose", "Quit", "Online", "Away ×", "Busy", "Invisible"}},
+		{"on the way there", english, online,
+			[]chat.Person{
+				{Name: "a", Online: true, Route: chat.RouteRelayed, Connected: true, Unread: 1}, {Name: "b", Online: true, Route: chat.RouteRelayed},
+				{Name: "c", Online: true, Route: chat.RouteDirect, Connected: true, Verified: true}, {Name: "d", Online: true, Unreachable: "it broke"},
+			},
+			[]string{"[Ann · online]", "● a · relayed (1)", "● b", "● c ✓", "● d · not reached", "Find…", "History", "Settings", "Diagnose", "Quit"}},
 		{"in Chinese", chinese, chat.Status{Connection: chat.Online, Name: "安", Secure: true, Own: chat.OwnStatus{Presence: chat.Invisible}},
 			[]chat.Person{
 				{Name: "a", Online: true}, {Name: "b", Online: true, Trust: chat.TrustChanged}, {Name: "c", Online: true, Trust: chat.TrustLost},
 			},
-			[]string{"安 · 隐身", "● a · 未加密", "⚠ b：有新设备，请核对", "⚠ c：不再加密，请核对", "查找…", "历史记录", "设置", "退出", "在线", "离开", "忙碌", "隐身 ×"}},
+			[]string{"安 · 隐身", "● a · 未加密", "⚠ b：有新设备，请核对", "⚠ c：不再加密，请核对", "查找…", "历史记录", "设置", "诊断", "退出", "在线", "离开", "忙碌", "隐身 ×"}},
 	} {
 		if got := shown(rows(test.p, test.status, test.roster)); fmt.Sprint(got) != fmt.Sprint(test.want) {
 			t.Errorf("%s:\n got %q\nwant %q", test.name, got, test.want)
