@@ -12,7 +12,6 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"earshot/tray/chat"
-	"earshot/tray/desktoptest"
 	"earshot/tray/localapi"
 )
 
@@ -91,23 +90,8 @@ func (plasma) CloseNotification(uint32) *dbus.Error { return nil }
 // to everyone nobody replies like that. What the service tells of others' notes
 // is none of ours.
 func TestReplyInTheNote(t *testing.T) {
-	d := desktoptest.Start(t, desktoptest.Options{})
-	conn, err := dbus.Connect(d.Bus)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
 	p := plasma{make(chan []string, 8)}
-	if err := conn.Export(p, object, service); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.RequestName(service, 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("DBUS_SESSION_BUS_ADDRESS", d.Bus)
-	t.Setenv("XDG_CACHE_HOME", d.Home)
-	s := newSink(t.Context(), english, slog.New(slog.DiscardHandler))
-	defer s.close()
+	s, conn := sinkAt(t, p)
 	for _, n := range []struct {
 		note note
 		want []string

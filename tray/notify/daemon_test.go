@@ -119,17 +119,17 @@ func (desk) GetCapabilities() ([]string, *dbus.Error) { return []string{"body"},
 
 func (d desk) CloseNotification(uint32) *dbus.Error { return nil }
 
-// Just an urgent message is critical and never expires, and a change makes no
-// sound.
-func TestHints(t *testing.T) {
+// sinkAt is a sink on a bus with a notification service of the test's, and the
+// connection that this has.
+func sinkAt(t *testing.T, fake any) (sink, *dbus.Conn) {
+	t.Helper()
 	d := desktoptest.Start(t, desktoptest.Options{})
 	conn, err := dbus.Connect(d.Bus)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	shown := desk{make(chan call, 8)}
-	if err := conn.Export(shown, object, service); err != nil {
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.Export(fake, object, service); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.RequestName(service, 0); err != nil {
@@ -138,7 +138,15 @@ func TestHints(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", d.Bus)
 	t.Setenv("XDG_CACHE_HOME", d.Home)
 	s := newSink(t.Context(), english, slog.New(slog.DiscardHandler))
-	defer s.close()
+	t.Cleanup(s.close)
+	return s, conn
+}
+
+// Just an urgent message is critical and never expires, and a change makes no
+// sound.
+func TestHints(t *testing.T) {
+	shown := desk{make(chan call, 8)}
+	s, _ := sinkAt(t, shown)
 	for _, n := range []note{
 		{key: "a", title: "absent", silent: true}, {key: "a", title: "plain"}, {key: "a", title: "changed", silent: true}, {key: "b", title: "urgent", urgent: true},
 	} {
