@@ -34,6 +34,10 @@ type Status struct {
 	Secure bool `json:"secure"`
 	// Own is what the person says of itself.
 	Own OwnStatus `json:"own"`
+	// Quiet says that the person does not want to be disturbed now, and
+	// QuietUntil when that is over, in UTC.
+	Quiet      bool      `json:"quiet,omitempty"`
+	QuietUntil time.Time `json:"quiet_until,omitzero"`
 	// Fingerprint is the coordinator's if it was met for the first time and
 	// trusted for that; empty otherwise.
 	Fingerprint string `json:"fingerprint,omitempty"`
@@ -106,6 +110,8 @@ type Person struct {
 	Trust  Trust `json:"trust,omitempty"`
 	// Verified says that Trust is TrustVerified.
 	Verified bool `json:"verified"`
+	// Favourite says that the person wants this one near the top.
+	Favourite bool `json:"favourite,omitempty"`
 	// Typing says that the person is writing to this one now.
 	Typing bool `json:"typing,omitempty"`
 	// Route is the way on which the person was reached last, the best one if
@@ -149,6 +155,10 @@ const (
 // Everyone is the Peer of messages that were sent to all. It can't be anyone's
 // name, for it holds a comma.
 const Everyone = ",everyone"
+
+// FindSeveral is no addressee: where a window is opened it is the Find popup, in
+// which several people are chosen for one message.
+const FindSeveral = ",find several"
 
 // These mark an addressee that is no person. No name holds a comma.
 const (

@@ -105,6 +105,7 @@ type Engine struct {
 	self    string // folded name
 	people  map[string]*person
 	known   map[string]store.Known // by folded name; the own account's under ""
+	liked   map[string]bool        // favourites, by folded name
 	mine    account
 	waiting map[int64]*waiting // of messages that wait here
 	unread  int
@@ -200,6 +201,7 @@ func New(ctx context.Context, config Config) (*Engine, error) {
 		Language: e.p.Tag().String(), Version: config.Version, Own: normalOwn(config.Status),
 		Seat: config.Seat,
 	}
+	e.likes()
 	if err := e.load(ctx); err != nil {
 		return nil, err
 	}
@@ -249,6 +251,7 @@ func (e *Engine) loop(work context.Context) {
 			e.rounds(e.resultsInput())
 		case <-e.timer.C:
 			e.rounds(e.wake())
+			e.quieten()
 			if now().Before(e.forgetAt) {
 				e.wakeBy(e.forgetAt)
 			} else {

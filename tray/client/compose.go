@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"earshot/tray/chat"
 	"earshot/tray/localapi"
 )
 
@@ -37,7 +38,7 @@ type open struct {
 // Compose implements localapi.Engine. It returns when a window process has
 // taken the request.
 func (e *Engine) Compose(ctx context.Context, peer string) error {
-	if peer != "" {
+	if peer != "" && peer != chat.FindSeveral {
 		name, err := e.addressee(peer)
 		if err != nil {
 			return err

@@ -70,7 +70,8 @@ func (e *Engine) viewLocked(p *person) chat.Person {
 		StatusText: p.Status.Text, Display: p.Status.Display, Department: p.Status.Department,
 		Secure: len(known.Pins) > 0 && !known.Classic,
 		Trust:  p.trust, Verified: p.trust == chat.TrustVerified, Typing: !p.typing.IsZero(),
-		Route: p.route, Connected: p.online && len(p.routes) > 0, Unreachable: p.unreachable,
+		Favourite: len(e.liked) > 0 && e.liked[key(p.Name)],
+		Route:     p.route, Connected: p.online && len(p.routes) > 0, Unreachable: p.unreachable,
 	}
 	if p.online {
 		view.Presence = presence(p.Status.Presence)
@@ -159,6 +160,7 @@ func (e *Engine) connected(c p2p.Connected) input {
 			if c.FirstUse != (identity.ID{}) {
 				e.notice("", e.p.T("EngineFirstUse", "Server", cmp.Or(c.Server, e.server)))
 			}
+			e.quieten() // the computer may have slept
 			// Everything is tried again, and what can't go is told of.
 			for _, lanes := range e.lanes {
 				for _, l := range lanes {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"earshot/tray/chat"
@@ -80,6 +81,10 @@ func (e *Engine) settingsError(err error) error {
 func (e *Engine) Adapt(names []string, server string) {
 	_ = e.ask(context.Background(), act(func() {
 		e.forgetSoon(names)
+		e.quieten()
+		if slices.Contains(names, "people") {
+			e.likes()
+		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		moved := e.server != server

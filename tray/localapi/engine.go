@@ -133,7 +133,8 @@ type Engine interface {
 	Retry(ctx context.Context, id int64) error
 	// MarkRead says that the person has seen all messages from peer.
 	MarkRead(ctx context.Context, peer string) error
-	// Compose opens the popup for peer, or the Find popup if peer is empty.
+	// Compose opens the popup for peer, or the Find popup if peer is empty or
+	// chat.FindSeveral.
 	Compose(ctx context.Context, peer string) error
 	// Subscribe returns the events from now on, an EventSnapshot first.
 	Subscribe(role Role) Subscription

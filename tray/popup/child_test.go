@@ -239,6 +239,11 @@ func (e *childEngine) MarkRead(_ context.Context, peer string) error {
 	return nil
 }
 
+func (e *childEngine) SetSetting(_ context.Context, name string, value any) error {
+	e.report(report{Call: fmt.Sprint("set ", name, " ", value)})
+	return nil
+}
+
 func (e *childEngine) Subscribe(localapi.Role) localapi.Subscription { return childSubscription{e} }
 
 type childSubscription struct{ *childEngine }

@@ -48,6 +48,7 @@ type Engine interface {
 	Safety(ctx context.Context, peer string) (chat.Safety, error)
 	Trust(ctx context.Context, peer string, action chat.TrustAction) error
 	MarkRead(ctx context.Context, peer string) error
+	SetSetting(ctx context.Context, name string, value any) error
 	Subscribe(role localapi.Role) localapi.Subscription
 }
 
@@ -171,12 +172,13 @@ func (a *app) ended() {
 	}
 }
 
-// Open shows the window for peer, or the Find window if peer is empty. One
-// that is open already is raised. It implements model.Work.
+// Open shows the window for peer, or the Find window if peer is empty or
+// chat.FindSeveral. One that is open already is raised. It implements
+// model.Work.
 func (a *app) Open(peer string) {
 	var err error
-	if peer == "" {
-		err = a.openFind()
+	if peer == "" || peer == chat.FindSeveral {
+		err = a.openFind(peer == chat.FindSeveral)
 	} else {
 		_, err = a.openTalk(peer)
 	}
@@ -186,7 +188,7 @@ func (a *app) Open(peer string) {
 	}
 }
 
-func (a *app) openFind() error {
+func (a *app) openFind(several bool) error {
 	if a.find == nil {
 		find := model.NewFind(&a.world, a, a.p, func() {
 			a.find = nil
@@ -198,6 +200,9 @@ func (a *app) openFind() error {
 		}
 		find.Attach(view)
 		a.find = find
+	}
+	if several {
+		a.find.Several()
 	}
 	a.find.Present()
 	return nil
@@ -312,6 +317,11 @@ func (a *app) Later(d time.Duration, f func()) (stop func()) {
 		stopped = true
 		timer.Stop()
 	}
+}
+
+// Favourite implements model.Work.
+func (a *app) Favourite(peer string, on bool, then func(error)) {
+	do(a, func(ctx context.Context) error { return a.engine.SetSetting(ctx, "people."+peer+".favourite", on) }, then)
 }
 
 // What follows implements model.Work by calls of the engine of the same name.

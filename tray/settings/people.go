@@ -26,6 +26,8 @@ type Person struct {
 	Login   Override `json:"login,omitempty"`
 	Logout  Override `json:"logout,omitempty"`
 	Message Override `json:"message,omitempty"`
+	// Favourite is Always for one of the few near the top of the menu.
+	Favourite Override `json:"favourite,omitempty"`
 }
 
 // People are the persons for whom something else holds, by their names as they
@@ -36,7 +38,7 @@ type People map[string]Person
 const maxPeople = 1000
 
 // aspects are what can be set for one person.
-var aspects = []string{"login", "logout", "message"}
+var aspects = []string{"favourite", "login", "logout", "message"}
 
 // Of returns what holds for somebody, however the name is written.
 func (p People) Of(name string) Person {
@@ -68,12 +70,17 @@ func (p *Person) aspect(aspect string) *Override {
 		return &p.Logout
 	case "message":
 		return &p.Message
+	case "favourite":
+		return &p.Favourite
 	}
 	return nil
 }
 
 // parseOverride reads what one thing shall be for one person.
 func parseOverride(aspect string, value any) (Override, *Problem) {
+	if aspect == "favourite" {
+		return parseFavourite(value)
+	}
 	switch value := value.(type) {
 	case bool:
 		if value {
@@ -96,6 +103,20 @@ func parseOverride(aspect string, value any) (Override, *Problem) {
 		return "", problem("SettingsWrongOverrideLogin")
 	}
 	return "", problem("SettingsWrongOverride")
+}
+
+// parseFavourite reads whether somebody is a favourite. Nobody is as usual.
+func parseFavourite(value any) (Override, *Problem) {
+	if text, ok := value.(string); ok {
+		value = strings.ToLower(strings.TrimSpace(text))
+	}
+	switch value {
+	case true, string(Always):
+		return Always, nil
+	case false, string(Never), string(AsUsual), "default":
+		return AsUsual, nil
+	}
+	return "", problem("SettingsWrongFavourite")
 }
 
 // with returns p with one override changed.

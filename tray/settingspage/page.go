@@ -370,18 +370,21 @@ func (s *server) people(people settings.People) (list []person) {
 			name, label string
 			holds       settings.Override
 		}{
-			{"login", "SettingsPageLogin", of.Login}, {"logout", "SettingsPageLogout", of.Logout}, {"message", "SettingsPageMessage", of.Message},
+			{"favourite", "SettingsPageFavourite", of.Favourite}, {"login", "SettingsPageLogin", of.Login}, {"logout", "SettingsPageLogout", of.Logout}, {"message", "SettingsPageMessage", of.Message},
 		} {
 			shown := aspect{Name: a.name, Label: s.p.T(a.label)}
 			for _, o := range overrides {
-				if o.override == settings.Once && a.name != "login" {
+				value, label := string(o.override), o.label
+				switch {
+				case o.override == settings.Once && a.name != "login", o.override == settings.Never && a.name == "favourite":
 					continue
+				case a.name == "favourite":
+					label = map[settings.Override]string{settings.AsUsual: "SettingsPageNo", settings.Always: "SettingsPageYes"}[o.override]
 				}
-				value := string(o.override)
 				if o.override == settings.AsUsual {
 					value = "default"
 				}
-				shown.Options = append(shown.Options, option{value, s.p.T(o.label), o.override == a.holds})
+				shown.Options = append(shown.Options, option{value, s.p.T(label), o.override == a.holds})
 			}
 			p.Aspects = append(p.Aspects, shown)
 		}

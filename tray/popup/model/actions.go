@@ -95,6 +95,11 @@ func (c *Conversation) commands() (entries []entry) {
 	if known && person.Secure {
 		entries = append(entries, entry{label: c.p.T("PopupMenuCompare"), do: c.compare})
 	}
+	if known && isPerson(c.peer) {
+		entries = append(entries, entry{c.p.T("PopupMenuFavourite"), true, person.Favourite, func() {
+			c.work.Favourite(person.Name, !person.Favourite, c.settled("PopupFavouriteFailed"))
+		}})
+	}
 	return entries
 }
 

@@ -155,7 +155,7 @@ func TestCompareBlocked(t *testing.T) {
 // The next message is urgent if the person says so, and only that.
 func TestUrgent(t *testing.T) {
 	c, v, work := open(t, "Ann", world(t, secure))
-	if want := []ui.Command{{Label: "Urgent message", Toggle: true}, {Label: "Compare safety number…"}}; !slices.Equal(v.commands, want) {
+	if want := []ui.Command{{Label: "Urgent message", Toggle: true}, {Label: "Compare safety number…"}, {Label: "Favourite", Toggle: true}}; !slices.Equal(v.commands, want) {
 		t.Fatalf("an empty conversation offers %+v", v.commands)
 	}
 	c.Command(0)
@@ -178,6 +178,30 @@ func TestUrgent(t *testing.T) {
 	want := []chat.Draft{{To: "Ann", Text: "come", ReplyTo: 1, Urgent: true}, {To: "Ann", Text: "come"}}
 	if !slices.Equal(work.drafts, want) {
 		t.Errorf("got %+v", work.drafts)
+	}
+}
+
+// A favourite is one until the person says otherwise; the engine keeps it.
+func TestFavourite(t *testing.T) {
+	w := world(t, secure)
+	c, v, work := open(t, "Ann", w)
+	for i, want := range []string{"favourite Ann true", "favourite Ann false"} {
+		c.Command(2)
+		if len(work.calls) != i+1 || work.calls[i] != want {
+			t.Fatalf("asked for %q, not %q", work.calls, want)
+		}
+		liked := secure
+		liked.Favourite = i == 0
+		event := chat.Event{Type: chat.EventPerson, Person: &liked}
+		w.Apply(event)
+		c.Event(event)
+		if v.commands[2].Checked != liked.Favourite {
+			t.Errorf("the menu shows %+v", v.commands[2])
+		}
+	}
+	work.answers[1](errors.New("The disk is full."))
+	if v.notice != "Your choice was not stored. The disk is full." {
+		t.Errorf("notice %q", v.notice)
 	}
 }
 

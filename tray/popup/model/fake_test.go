@@ -111,6 +111,10 @@ func (w *fakeWork) Retry(id int64, then func(error)) {
 	w.retries = append(w.retries, then)
 }
 
+func (w *fakeWork) Favourite(peer string, on bool, then func(error)) {
+	w.asked(then, "favourite %s %t", peer, on)
+}
+
 func (w *fakeWork) MarkRead(peer string, then func(error)) {
 	w.marked = append(w.marked, peer)
 	w.marks = append(w.marks, then)

@@ -26,6 +26,7 @@ type Find struct {
 	index    *index
 	closed   bool
 	query    string
+	several  bool          // who is chosen is picked
 	picked   []string      // to whom one message is to go, in the order of choice
 	found    []chat.Person // what the list shows
 	selected int
@@ -68,6 +69,14 @@ func (f *Find) Refresh() {
 
 // Present raises the window.
 func (f *Find) Present() { f.view.Present() }
+
+// Several has the window choose several people for one message.
+func (f *Find) Several() {
+	if !f.several && !f.closed {
+		f.several = true
+		f.search()
+	}
+}
 
 // Ready implements ui.Handler.
 func (f *Find) Ready() { f.work.Trace("first frame") }
@@ -129,7 +138,7 @@ func (f *Find) Choose(index int) {
 	if f.closed || index < 0 || index >= len(f.found) {
 		return
 	}
-	if len(f.picked) > 0 {
+	if len(f.picked) > 0 || f.several {
 		f.Pick(index)
 		return
 	}
@@ -266,6 +275,8 @@ func (f *Find) search() {
 	switch {
 	case len(f.picked) > 0:
 		hint = f.p.T("PopupFindPickedHint")
+	case f.several:
+		hint = f.p.T("PopupFindSeveralHint")
 	case all > len(rows):
 		hint = f.p.T("PopupFindMore", "Shown", len(rows), "All", all)
 	}
@@ -333,7 +344,7 @@ func (f *Find) people() []chat.Person {
 			departments[key] = d
 		}
 	}
-	if len(people) == 0 || len(f.picked) > 0 {
+	if len(people) == 0 || len(f.picked) > 0 || f.several {
 		return people // nobody else can be picked
 	}
 	for _, key := range slices.Sorted(maps.Keys(departments)) {

@@ -109,6 +109,34 @@ func openFind(t *testing.T, w *World) (*Find, *fakeFind, *fakeWork) {
 	return f, v, work
 }
 
+// For a message to several, who is chosen is picked, by the keyboard or the
+// mouse, and only persons can be.
+func TestFindForSeveral(t *testing.T) {
+	w := world(t, chat.Person{Name: "Bob", Online: true}, ann, chat.Person{Name: "Cy", Department: "Sales"})
+	f, v, work := openFind(t, w)
+	f.Several()
+	if v.names() != "[Ann] Bob Cy" || !strings.Contains(v.hint, "everyone who is to get") {
+		t.Errorf("the window lists %s and says %q", v.names(), v.hint)
+	}
+	f.Choose(1) // a click
+	f.Edited("cy")
+	f.Key(ui.KeyEnter)
+	if want := []string{chat.SeveralPeer([]string{"Bob", "Cy"})}; !slices.Equal(work.opened, want) || !v.closed {
+		t.Errorf("opened %q", work.opened)
+	}
+	f, v, work = openFind(t, w)
+	f.Several()
+	f.Edited("an")
+	f.Key(ui.KeyEnter)
+	if v.to != "To: Ann" || v.entry != "" || len(work.opened) > 0 {
+		t.Errorf("after Enter it says %q, and opened %q", v.to, work.opened)
+	}
+	f.Key(ui.KeyEnter)
+	if !slices.Equal(work.opened, []string{"Ann"}) {
+		t.Errorf("opened %q", work.opened)
+	}
+}
+
 func TestFindByTyping(t *testing.T) {
 	w := world(t, chat.Person{Name: "Bob", Online: true}, ann, chat.Person{Name: "Cy", Unread: 120}, chat.Person{Name: "me", Online: true})
 	f, v, work := openFind(t, w)

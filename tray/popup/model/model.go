@@ -38,6 +38,8 @@ type Work interface {
 	Safety(peer string, then func(chat.Safety, error))
 	Trust(peer string, action chat.TrustAction, then func(error))
 	MarkRead(peer string, then func(error))
+	// Favourite says whether peer is to stand near the top of the menu.
+	Favourite(peer string, on bool, then func(error))
 	// Size is what a kind of window was last given, and Resized remembers it.
 	Size(kind string) ui.Size
 	Resized(kind string, size ui.Size)
