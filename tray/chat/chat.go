@@ -35,9 +35,11 @@ type Status struct {
 	// Own is what the person says of itself.
 	Own OwnStatus `json:"own"`
 	// Quiet says that the person does not want to be disturbed now, and
-	// QuietUntil when that is over, in UTC.
+	// QuietUntil when that is over, in UTC. QuietHours says that it is so by the
+	// hours that are set for each day.
 	Quiet      bool      `json:"quiet,omitempty"`
 	QuietUntil time.Time `json:"quiet_until,omitzero"`
+	QuietHours bool      `json:"quiet_hours,omitempty"`
 	// Fingerprint is the coordinator's if it was met for the first time and
 	// trusted for that; empty otherwise.
 	Fingerprint string `json:"fingerprint,omitempty"`

@@ -11,12 +11,13 @@ import (
 // quieten notes whether the person wants to be disturbed now, and looks again
 // when that may be otherwise. It belongs to Run's goroutine.
 func (e *Engine) quieten() {
-	quiet, next := e.config.Settings.Values().Quiet(now())
+	set, at := e.config.Settings.Values(), now()
+	quiet, next := set.Quiet(at)
 	if !next.IsZero() {
 		e.wakeBy(next)
 	}
 	e.setStatus(func(s *chat.Status) {
-		s.Quiet, s.QuietUntil = quiet, time.Time{}
+		s.Quiet, s.QuietUntil, s.QuietHours = quiet, time.Time{}, quiet && !at.Before(set.Undisturbed())
 		if quiet {
 			s.QuietUntil = next.Round(0).UTC() // comparable
 		}

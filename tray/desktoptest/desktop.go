@@ -46,6 +46,9 @@ type Options struct {
 	Chinese bool
 	// Screen is the screen's size, such as "2560x1600"; 1280x800 if empty.
 	Screen string
+	// Theme is the GTK theme of every process, such as "Adwaita:dark"; the
+	// toolkit's own if empty.
+	Theme string
 	// Locale is LANG of every process; C.UTF-8 if empty.
 	Locale string
 }
@@ -80,6 +83,9 @@ func Start(t testing.TB, opts Options) *Desktop {
 		}
 	}
 	d.env = environment(d.Home, d.Runtime, opts.Locale)
+	if opts.Theme != "" {
+		d.env = append(d.env, "GTK_THEME="+opts.Theme)
+	}
 	d.startX(opts.Screen)
 	d.startBus()
 	if opts.Chinese {

@@ -52,11 +52,11 @@ func TestLooks(t *testing.T) {
 			// The menu is drawn at most once a second.
 			rows := d.OpenTrayMenu()
 			d.Await("everybody on the menu", func() bool {
-				if len(rows) < len(people)+6 {
+				if len(rows) < len(people)+8 {
 					d.Key("Escape")
 					rows = d.OpenTrayMenu()
 				}
-				return len(rows) >= len(people)+6
+				return len(rows) >= len(people)+8
 			})
 			crop(t, d.Screen(), image.Rect(0, 0, 260, rows[len(rows)-1].Y+24), "look-menu-"+look.language)
 			d.Key("Escape")

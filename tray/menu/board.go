@@ -3,6 +3,8 @@ package menu
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"earshot/icons"
@@ -11,9 +13,15 @@ import (
 	"earshot/tray/localapi"
 )
 
-// batchEvery is the least time between two changes of the menu: every one of
-// them makes the panel read the menu anew.
-const batchEvery = time.Second
+const (
+	// batchEvery is the least time between two changes of the menu: every one of
+	// them makes the panel read the menu anew.
+	batchEvery = time.Second
+	// batchSize is how many rows a batch may change before the submenus that are
+	// left wait for the next: what is opened first is right at once, and a panel
+	// has time for something else, too.
+	batchSize = 16
+)
 
 // tray is what shows the menu: the desktop's tray, or a test's. Its methods are
 // called from one goroutine.
@@ -40,6 +48,7 @@ type board struct {
 	shown   [slots]row
 	before  [slots]row // what was shown until drawn
 	drawn   time.Time
+	group   int // the first that is drawn where a batch has no room for all
 	icon    icons.State
 	unread  int
 	tooltip string
@@ -72,8 +81,10 @@ func (b *board) run(ctx context.Context) {
 			}
 		case <-timer.C:
 			if dirty {
-				b.draw()
-				dirty, last = false, time.Now()
+				dirty, last = b.draw(), time.Now()
+				if dirty {
+					timer.Reset(batchEvery)
+				}
 			}
 		case slot := <-b.tray.clicks():
 			if b.click(ctx, slot) {
@@ -98,8 +109,9 @@ func (b *board) follow(ctx context.Context, changed chan<- struct{}) {
 	}
 }
 
-// draw shows what is different from what is shown.
-func (b *board) draw() {
+// draw shows what is different from what is shown, and says whether it has left
+// something for the next time.
+func (b *board) draw() (left bool) {
 	status, roster := b.engine.Status(), b.engine.Roster()
 	if state := state(status); b.icon != state || b.unread != status.Unread {
 		b.tray.setIcon(state, status.Unread)
@@ -109,13 +121,57 @@ func (b *board) draw() {
 		b.tray.setTooltip(text)
 		b.tooltip = text
 	}
-	want := rows(b.p, status, roster)
-	for slot, row := range want {
-		if was := b.shown[slot]; row.title != was.title || row.checked != was.checked || (row.kind == nothing) != (was.kind == nothing) {
-			b.tray.setRow(slot, row)
+	b.before = b.shown
+	want := rows(b.p, status, roster, time.Now())
+	spent := 0
+	for slot := range slotMembers {
+		if slot < slotGroups || slot >= slotMore {
+			spent += b.set(slot, want[slot])
 		}
 	}
-	b.before, b.shown, b.drawn = b.shown, want, time.Now()
+	for i := range maxGroups {
+		g := (b.group + i) % maxGroups
+		if want[slotGroups+g].title == "" {
+			spent += b.set(slotGroups+g, row{})
+			continue
+		}
+		if spent >= batchSize && want[slotGroups+g].value == b.shown[slotGroups+g].value && b.differs(g, &want) {
+			if !left {
+				b.group, left = g, true
+			}
+			continue
+		}
+		spent += b.setGroup(g, &want)
+	}
+	b.drawn = time.Now()
+	return left
+}
+
+// set shows a row, if that is a change.
+func (b *board) set(slot int, r row) (changes int) {
+	was := b.shown[slot]
+	b.shown[slot] = r
+	if r.title == was.title && r.checked == was.checked && (r.kind == nothing) == (was.kind == nothing) {
+		return 0
+	}
+	b.tray.setRow(slot, r)
+	return 1
+}
+
+// setGroup shows a group and its members: they change together, so that nobody
+// is seen in another's department.
+func (b *board) setGroup(g int, want *[slots]row) (changes int) {
+	changes = b.set(slotGroups+g, want[slotGroups+g])
+	first, end := members(g)
+	for slot := first; slot < end; slot++ {
+		changes += b.set(slot, want[slot])
+	}
+	return changes
+}
+
+func (b *board) differs(g int, want *[slots]row) bool {
+	first, end := members(g)
+	return b.shown[slotGroups+g] != want[slotGroups+g] || !slices.Equal(b.shown[first:end], want[first:end])
 }
 
 // state is what the icon shows.
@@ -123,10 +179,10 @@ func state(status chat.Status) icons.State {
 	switch {
 	case status.Connection != chat.Online:
 		return icons.Offline
+	case status.Quiet, own(status) == chat.Busy:
+		return icons.Busy
 	case own(status) == chat.Away:
 		return icons.Away
-	case own(status) == chat.Busy:
-		return icons.Busy
 	}
 	return icons.Online
 }
@@ -144,7 +200,7 @@ func (b *board) click(ctx context.Context, slot int) (quitChosen bool) {
 	}
 	switch row.kind {
 	case compose:
-		if err := b.engine.Compose(ctx, row.peer); err != nil {
+		if err := b.engine.Compose(ctx, row.value); err != nil {
 			b.log.Error("the popup did not open", "error", err)
 		}
 	case be:
@@ -153,8 +209,11 @@ func (b *board) click(ctx context.Context, slot int) (quitChosen bool) {
 		if err := b.engine.SetStatus(ctx, own); err != nil {
 			b.log.Error("the presence did not change", "error", err)
 		}
+	case quiet:
+		b.hush(ctx, row.value)
 	case page:
-		b.open(ctx, row.peer)
+		name, place, _ := strings.Cut(row.value, "#")
+		b.open(ctx, name, place)
 	case quit:
 		b.engine.Quit()
 		return true
@@ -165,9 +224,26 @@ func (b *board) click(ctx context.Context, slot int) (quitChosen bool) {
 // pageCommands print the link to a page.
 var pageCommands = map[string]string{"settings": "settings page", "history": "history --page", "doctor": "doctor"}
 
-// open shows a page, or says why that can't be.
-func (b *board) open(ctx context.Context, name string) {
+// hush sets for how long the person does not want to be disturbed, or says why
+// that can't be.
+func (b *board) hush(ctx context.Context, length string) {
+	if length == tomorrow {
+		length = midnight(time.Now(), 1).Add(8 * time.Hour).Format(time.RFC3339)
+	}
+	if err := b.engine.SetSetting(ctx, "do_not_disturb", length); err != nil {
+		b.log.Error("a setting did not change", "error", err)
+		if b.say != nil {
+			b.say(err.Error())
+		}
+	}
+}
+
+// open shows a place of a page, or says why that can't be.
+func (b *board) open(ctx context.Context, name, place string) {
 	url, err := b.engine.Page(ctx, name)
+	if err == nil && place != "" {
+		url += "#" + place
+	}
 	if err == nil && b.browse != nil {
 		err = b.browse(url)
 	}

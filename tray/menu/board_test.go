@@ -29,6 +29,7 @@ type office struct {
 	composed []string
 	quits    int
 	pages    []string // links that were asked for and opened, and what was said
+	set      []string // settings
 	events   chan chat.Event
 }
 
@@ -67,6 +68,16 @@ func (o *office) SetStatus(_ context.Context, own chat.OwnStatus) error {
 func (o *office) Page(_ context.Context, name string) (string, error) {
 	o.note("link to " + name)
 	return "http://127.0.0.1:1/" + name, nil
+}
+
+func (o *office) SetSetting(_ context.Context, name string, value any) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.set = append(o.set, fmt.Sprint(name, " ", value))
+	if len(o.set) > 3 {
+		return errors.New("This is locked.")
+	}
+	return nil
 }
 
 func (o *office) note(what string) {
@@ -109,10 +120,23 @@ func (o *office) change(f func()) {
 
 // slate is a tray that remembers.
 type slate struct {
+	mu sync.Mutex // for those tests that look while more is due
+	memory
+}
+
+// look is what is remembered now.
+func (s *slate) look() memory {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.memory
+}
+
+type memory struct {
 	titles  [slots]string
 	enabled [slots]bool
 	checked [slots]bool
 	sets    int         // of rows
+	batch   int         // of those, in the last batch
 	batches []time.Time // when rows were set
 	icons   []string
 	clicked chan int
@@ -123,11 +147,14 @@ func (s *slate) setIcon(state icons.State, unread int) {
 }
 func (s *slate) setTooltip(string) {}
 func (s *slate) setRow(slot int, r row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.titles[slot], s.enabled[slot], s.checked[slot] = r.title, r.kind != nothing, r.checked
 	s.sets++
 	if now := time.Now(); len(s.batches) == 0 || s.batches[len(s.batches)-1] != now {
-		s.batches = append(s.batches, now)
+		s.batches, s.batch = append(s.batches, now), 0
 	}
+	s.batch++
 }
 func (s *slate) clicks() <-chan int { return s.clicked }
 
@@ -135,7 +162,7 @@ func (s *slate) clicks() <-chan int { return s.clicked }
 func onBoard(t *testing.T, o *office, f func(t *testing.T, s *slate)) {
 	synctest.Test(t, func(t *testing.T) {
 		o.events = make(chan chat.Event, 64)
-		s := &slate{clicked: make(chan int)}
+		s := &slate{memory: memory{clicked: make(chan int)}}
 		b := &board{engine: o, p: english, tray: s, log: slog.New(slog.DiscardHandler), say: o.note}
 		b.browse = func(url string) error {
 			if len(o.pages) > 2 {
@@ -203,9 +230,13 @@ func TestIconFollowsUnreadAndPresence(t *testing.T) {
 			o.change(func() { o.status.Own.Presence = presence })
 			rest(time.Second)
 		}
+		for _, quiet := range []bool{true, false} {
+			o.change(func() { o.status.Quiet = quiet })
+			rest(time.Second)
+		}
 		o.change(func() { o.status.Connection = chat.Offline })
 		rest(time.Second)
-		want := []string{"online 0", "online 1", "online 2", "online 0", "away 0", "busy 0", "online 0", "offline 0"}
+		want := []string{"online 0", "online 1", "online 2", "online 0", "away 0", "busy 0", "online 0", "busy 0", "online 0", "offline 0"}
 		if !slices.Equal(s.icons, want) {
 			t.Errorf("the icon was %q, not %q", s.icons, want)
 		}
@@ -256,13 +287,13 @@ func TestPresenceIsChosen(t *testing.T) {
 			rest(batchEvery)
 			var checked [4]bool
 			checked[i] = true
-			if [4]bool(s.checked[slotPresence:]) != checked {
-				t.Errorf("%s is chosen, and checked is %v", choice.presence, s.checked[slotPresence:])
+			if [4]bool(s.checked[slotPresence:slotStatus]) != checked {
+				t.Errorf("%s is chosen, and checked is %v", choice.presence, s.checked[slotPresence:slotStatus])
 			}
 			if want := (chat.OwnStatus{Presence: choice.presence, Text: "in the workshop", Display: "Me"}); o.status.Own != want {
 				t.Errorf("the person is %+v, not %+v", o.status.Own, want)
 			}
-			if want := "me · " + string(choice.presence); s.titles[slotSelf] != want {
+			if want := "me · " + string(choice.presence) + " · in the workshop"; s.titles[slotSelf] != want {
 				t.Errorf("the row says %q, not %q", s.titles[slotSelf], want)
 			}
 		}
@@ -284,6 +315,97 @@ func TestPagesOpen(t *testing.T) {
 		want := []string{"link to settings", "http://127.0.0.1:1/settings", "link to history", english.T("MenuNoBrowser", "Command", "history --page")}
 		if !slices.Equal(o.pages, want) {
 			t.Errorf("%q", o.pages)
+		}
+	})
+}
+
+func TestStatusTextLeadsToItsPlace(t *testing.T) {
+	o := newOffice()
+	o.status.Secure = true
+	onBoard(t, o, func(t *testing.T, s *slate) {
+		s.clicked <- slotStatus
+		synctest.Wait()
+		if want := []string{"link to settings", "http://127.0.0.1:1/settings#s-status.text"}; !slices.Equal(o.pages, want) {
+			t.Errorf("%q", o.pages)
+		}
+	})
+}
+
+func TestQuietIsChosen(t *testing.T) {
+	o := newOffice()
+	onBoard(t, o, func(t *testing.T, s *slate) {
+		s.clicked <- slotQuiet
+		s.clicked <- slotLengths
+		s.clicked <- slotLengths + len(lengths) - 1
+		s.clicked <- slotMembers - 1 // nothing is there yet
+		o.change(func() { o.status.Quiet, o.status.QuietUntil = true, time.Now().Add(time.Hour) })
+		rest(time.Minute)
+		s.clicked <- slotMembers - 1
+		s.clicked <- slotLengths + 1
+		synctest.Wait()
+		// Fake time begins at midnight, in UTC.
+		morning := midnight(time.Now(), 1).Add(8 * time.Hour).Format(time.RFC3339)
+		want := []string{"do_not_disturb 30m", "do_not_disturb " + morning, "do_not_disturb off", "do_not_disturb 1h"}
+		if !slices.Equal(o.set, want) || !slices.Equal(o.pages, []string{"This is locked."}) {
+			t.Errorf("set %q, said %q", o.set, o.pages)
+		}
+	})
+}
+
+// While everything changes, each second has rows for the sections, and for one
+// department after the other, as a whole; at rest all is right.
+func TestSubmenusTakeTurns(t *testing.T) {
+	o := newOffice()
+	for i := range maxGroups {
+		o.roster = append(o.roster, people(maxMembers, fmt.Sprintf("D%d", i))...)
+	}
+	onBoard(t, o, func(t *testing.T, s *slate) {
+		if first, _ := members(maxGroups - 1); s.titles[first+1] != "● D701" {
+			t.Fatalf("at the start: %q", s.titles[first:])
+		}
+		rest(time.Minute)
+		seen := make(map[int]bool)
+		for round := range 3 * maxGroups {
+			before := s.look()
+			o.change(func() {
+				for i := range o.roster {
+					o.roster[i].Presence = []chat.Presence{chat.Busy, chat.Away, chat.Available}[round%3]
+				}
+			})
+			rest(time.Second)
+			after := s.look()
+			if after.batch > batchSize+groupSlots {
+				t.Fatalf("%d rows changed at once", after.batch)
+			}
+			for g := range maxGroups {
+				first, end := members(g)
+				changed := 0
+				for slot := first + 1; slot < end; slot++ {
+					if before.titles[slot] != after.titles[slot] {
+						changed++
+					}
+				}
+				if changed > 0 {
+					seen[g] = true
+					if changed != maxMembers-1 {
+						t.Errorf("%d members of group %d changed, and the others did not", changed, g)
+					}
+				}
+			}
+		}
+		if len(seen) != maxGroups {
+			t.Errorf("only the groups %v were drawn", seen)
+		}
+		rest(time.Duration(maxGroups) * time.Second)
+		for g := range maxGroups {
+			if first, _ := members(g); s.titles[first+1] != fmt.Sprintf("● D%d01", g) {
+				t.Errorf("at rest: %q", s.titles[first+1])
+			}
+		}
+		s.sets = 0
+		rest(time.Hour)
+		if s.sets > 0 {
+			t.Errorf("%d rows are set at rest", s.sets)
 		}
 	})
 }
@@ -312,7 +434,7 @@ func BenchmarkMenu(b *testing.B) {
 	o := newOffice(names...)
 	b.Run("floor", func(b *testing.B) {
 		for b.Loop() {
-			order(o.Roster())
+			sorted(o.Roster())
 		}
 	})
 	b.Run("draw", func(b *testing.B) {

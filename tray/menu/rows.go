@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/rivo/uniseg"
@@ -13,68 +14,40 @@ import (
 	"earshot/tray/i18n"
 )
 
-const (
-	// maxPeople is how many people the menu holds: more than fit a screen is
-	// what Find is for.
-	maxPeople = 30
-	// maxWidth is how wide a name may be, in columns.
-	maxWidth = 40
-)
-
-// kind is what a click on a row does.
-type kind uint8
-
-const (
-	nothing kind = iota
-	compose      // opens the popup for peer; Find if peer is empty
-	open         // opens the submenu that is below the row
-	be           // tells the others of presence
-	page         // shows the page that peer names in the browser
-	quit
-)
-
-// row is one line of the menu. The zero row is hidden.
-type row struct {
-	title string
-	kind  kind
-	peer  string
-	// presence is of be, and checked says that it is the present one.
-	presence chat.Presence
-	checked  bool
-}
-
-// presences are what a person can say of itself, and how the submenu calls it
-// and the row above.
-var presences = []struct {
+// saying is what a person can say of itself, and how the submenu calls it and
+// the row above.
+type saying struct {
 	presence     chat.Presence
 	choice, self string
-}{
+}
+
+var presences = [...]saying{
 	{chat.Available, "MenuBeOnline", "MenuOnline"},
 	{chat.Away, "MenuBeAway", "MenuAway"},
 	{chat.Busy, "MenuBeBusy", "MenuBusy"},
 	{chat.Invisible, "MenuBeInvisible", "MenuInvisible"},
 }
 
-// The slots of the menu, in order. Each is one item that lives as long as the
-// icon and is retitled, shown and hidden: items that come and go would make
-// the panel read the whole menu anew and close it under the pointer.
+// lengths are for how long one may want not to be disturbed. Below them is the
+// end of that.
+var lengths = [...]struct {
+	value, label string
+	count        int
+}{
+	{"30m", "SettingsPageForMinutes", 30},
+	{"1h", "SettingsPageForHours", 1},
+	{"2h", "SettingsPageForHours", 2},
+	{"4h", "SettingsPageForHours", 4},
+	{tomorrow, "SettingsPageTomorrow", 0},
+}
+
 const (
-	slotSelf     = 0
-	slotProblem  = 1
-	slotEveryone = 2
-	slotPeople   = 3
-	slotMore     = slotPeople + maxPeople
-	slotFind     = slotMore + 1
-	slotHistory  = slotFind + 1
-	slotSettings = slotHistory + 1
-	slotDiagnose = slotSettings + 1
-	slotQuit     = slotDiagnose + 1
-	slotPresence = slotQuit + 1 // these are in a submenu of slotSelf
-	slots        = slotPresence + 4
+	tomorrow = "tomorrow" // at eight
+	off      = "off"
 )
 
 // rows returns what each slot shows.
-func rows(p *i18n.Printer, status chat.Status, roster []chat.Person) [slots]row {
+func rows(p *i18n.Printer, status chat.Status, roster []chat.Person, now time.Time) [slots]row {
 	var all [slots]row
 	all[slotSelf] = row{title: self(p, status)}
 	if choosable(status) {
@@ -82,27 +55,21 @@ func rows(p *i18n.Printer, status chat.Status, roster []chat.Person) [slots]row 
 		for i, choice := range presences {
 			all[slotPresence+i] = row{title: p.T(choice.choice), kind: be, presence: choice.presence, checked: choice.presence == own(status)}
 		}
+		all[slotStatus] = row{title: p.T("MenuStatusText"), kind: page, value: "settings#s-status.text"}
 	}
 	if status.Connection == chat.Offline && status.Problem != "" {
 		all[slotProblem] = row{title: shorten(status.Problem, 2*maxWidth)}
 	}
-	people := order(roster)
-	if unread := status.Unread - unreadOf(people); unread > 0 {
-		all[slotEveryone] = row{title: p.T("MenuEveryone", "Unread", unread), kind: compose, peer: chat.Everyone}
+	if unread := status.Unread - unreadOf(roster); unread > 0 {
+		all[slotEveryone] = row{title: p.T("MenuEveryone", "Unread", unread), kind: compose, value: chat.Everyone}
 	}
-	for i, person := range people[:min(len(people), maxPeople)] {
-		all[slotPeople+i] = row{title: title(p, status.Secure, person), kind: compose, peer: person.Name}
-	}
-	if len(people) == 0 {
-		all[slotPeople] = row{title: p.T("MenuNobody")}
-	}
-	if more := len(people) - maxPeople; more > 0 {
-		all[slotMore] = row{title: p.T("MenuMore", "Count", more), kind: compose}
-	}
+	arrange(p, status, roster, &all)
 	all[slotFind] = row{title: p.T("MenuFind"), kind: compose}
-	all[slotHistory] = row{title: p.T("MenuHistory"), kind: page, peer: "history"}
-	all[slotSettings] = row{title: p.T("MenuSettings"), kind: page, peer: "settings"}
-	all[slotDiagnose] = row{title: p.T("MenuDiagnose"), kind: page, peer: "doctor"}
+	all[slotSeveral] = row{title: p.T("MenuSeveral"), kind: compose, value: chat.FindSeveral}
+	hush(p, status, now, &all)
+	all[slotHistory] = row{title: p.T("MenuHistory"), kind: page, value: "history"}
+	all[slotSettings] = row{title: p.T("MenuSettings"), kind: page, value: "settings"}
+	all[slotDiagnose] = row{title: p.T("MenuDiagnose"), kind: page, value: "doctor"}
 	all[slotQuit] = row{title: p.T("MenuQuit"), kind: quit}
 	return all
 }
@@ -121,16 +88,46 @@ func self(p *i18n.Printer, status chat.Status) string {
 	name := shorten(status.Name, maxWidth)
 	switch status.Connection {
 	case chat.Online:
-		for _, choice := range presences {
-			if choice.presence == own(status) {
-				return p.T(choice.self, "Name", name)
-			}
+		i := max(0, slices.IndexFunc(presences[:], func(s saying) bool { return s.presence == own(status) }))
+		title := p.T(presences[i].self, "Name", name)
+		if status.Own.Text != "" && status.Secure {
+			title += " · " + shorten(status.Own.Text, maxWidth)
 		}
-		return p.T("MenuOnline", "Name", name)
+		return title
 	case chat.Connecting:
 		return p.T("MenuConnecting", "Name", name)
 	}
 	return p.T("MenuOffline", "Name", name)
+}
+
+// hush fills the submenu by which the person wants not to be disturbed.
+func hush(p *i18n.Printer, status chat.Status, now time.Time, all *[slots]row) {
+	title := p.T("MenuQuiet")
+	if status.Quiet {
+		switch until := status.QuietUntil.In(now.Location()); {
+		case until.Before(midnight(now, 1)):
+			title = p.T("MenuQuietUntil", "Time", until.Format("15:04"))
+		case until.Before(midnight(now, 2)):
+			title = p.T("MenuQuietTomorrow", "Time", until.Format("15:04"))
+		default:
+			title = p.T("MenuQuietUntil", "Time", until.Format("2006-01-02 15:04"))
+		}
+	}
+	all[slotQuiet] = row{title: title, kind: open}
+	for i, l := range lengths {
+		all[slotLengths+i] = row{title: p.T(l.label, "Count", l.count), kind: quiet, value: l.value}
+	}
+	switch last := &all[slotLengths+len(lengths)]; {
+	case status.Quiet && status.QuietHours:
+		*last = row{title: p.T("MenuQuietHours"), kind: page, value: "settings#g-quiet"}
+	case status.Quiet:
+		*last = row{title: p.T("MenuQuietOff"), kind: quiet, value: off}
+	}
+}
+
+// midnight is that before the day that many days later.
+func midnight(now time.Time, days int) time.Time {
+	return time.Date(now.Year(), now.Month(), now.Day()+days, 0, 0, 0, 0, now.Location())
 }
 
 // title is a person's row: the presence, the name, one thing to know before
@@ -179,34 +176,10 @@ func mark(person chat.Person) string {
 	return "●"
 }
 
-// order sorts people as one looks for them: who wrote something unread, then
-// who is online, those with whom one talks first, then who is offline and was
-// talked to.
-func order(roster []chat.Person) []chat.Person {
-	people := slices.Clone(roster)
-	rank := func(p chat.Person) int {
-		switch {
-		case p.Unread > 0:
-			return 0
-		case p.Online:
-			return 1
-		}
-		return 2
-	}
-	slices.SortStableFunc(people, func(a, b chat.Person) int {
-		return cmp.Or(
-			cmp.Compare(rank(a), rank(b)),
-			b.LastMessage.Compare(a.LastMessage),
-			cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)),
-		)
-	})
-	return people
-}
-
 func unreadOf(people []chat.Person) int {
 	n := 0
-	for _, p := range people {
-		n += p.Unread
+	for i := range people {
+		n += people[i].Unread
 	}
 	return n
 }
@@ -247,8 +220,8 @@ func tooltip(p *i18n.Printer, status chat.Status, roster []chat.Person) string {
 		return p.T("MenuTooltipOffline")
 	}
 	online := 0
-	for _, person := range roster {
-		if person.Online {
+	for i := range roster {
+		if roster[i].Online {
 			online++
 		}
 	}

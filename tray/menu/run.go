@@ -73,9 +73,9 @@ func missing(ctx context.Context, engine localapi.Engine, p *i18n.Printer, opts 
 	}
 }
 
-// systemTray is the desktop's tray. Its pool of items is made once, but for
-// the submenu of one's own row, which is made when it is first shown: a row
-// that has one looks so even while it can't be opened.
+// systemTray is the desktop's tray. The items of its menu are made at the start,
+// and those of a submenu when the first of them is shown: a row that has one
+// looks so even while it can't be opened.
 type systemTray struct {
 	ctx     context.Context // of the tray's life
 	items   [slots]*systray.MenuItem
@@ -89,11 +89,34 @@ func newSystemTray(ctx context.Context) *systemTray {
 		item := systray.AddMenuItem(" ", "")
 		item.Hide()
 		t.add(slot, item)
-		if slot == slotProblem || slot == slotMore {
+		if endsSection(slot) {
 			systray.AddSeparator()
 		}
 	}
 	return t
+}
+
+// grow makes a slot's item, and those that stand above it in the submenu, for
+// items can only be added at the end.
+func (t *systemTray) grow(slot int) {
+	above := slot
+	for above > 0 && parent(above-1) == parent(slot) && t.items[above-1] == nil {
+		above--
+	}
+	in := t.items[parent(slot)]
+	for ; above <= slot; above++ {
+		var item *systray.MenuItem
+		if above >= slotPresence && above < slotStatus {
+			item = in.AddSubMenuItemCheckbox(" ", "", false)
+		} else {
+			item = in.AddSubMenuItem(" ", "")
+		}
+		if above != slot {
+			item.Hide()
+		}
+		t.add(above, item)
+	}
+	t.visible[slot] = true
 }
 
 // add passes an item's clicks on. A click is dropped if nobody receives it, and
@@ -145,10 +168,8 @@ func (t *systemTray) setRow(slot int, r row) {
 		return
 	}
 	if item == nil {
-		item = t.items[slotSelf].AddSubMenuItemCheckbox(escape(r.title), "", r.checked)
-		t.add(slot, item)
-		t.visible[slot] = true
-		return
+		t.grow(slot)
+		item = t.items[slot]
 	}
 	if enabled := r.kind != nothing; enabled == item.Disabled() {
 		if enabled {
