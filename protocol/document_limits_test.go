@@ -44,7 +44,7 @@ var limits = []struct {
 	{"Each `keepalive_seconds` ({25 s})", []string{"svc/control.keepalive"}},
 	{"that gets no whole frame for {60 s}, or whose client takes nothing for {30 s},",
 		[]string{"svc/control.silentTime", "svc/control.writeTime"}},
-	{"hears nothing for {10 s} beyond", []string{"p2p/control.answerTimeout"}},
+	{"hears nothing for {25 s} beyond", []string{"p2p/control.answerTimeout"}},
 	{"sends a `Ping` at once and waits for {1.2 s}", []string{"p2p/control.kickTimeout"}},
 	{"a frame costs {10 ms}, a change of status or candidates {500 ms}, an introduction {100 ms}, a removal {1 s}, and {5 s} of that",
 		[]string{"svc/control.costFrame", "svc/control.costChange", "svc/control.costIntroduce", "svc/control.costRemove", "svc/control.burst"}},

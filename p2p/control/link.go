@@ -19,14 +19,14 @@ import (
 
 const (
 	// defaultKeepalive is how often a ping is sent if the coordinator doesn't
-	// say, and answerTimeout how long its answer may take.
+	// say, and answerTimeout how long its answer may take: as long as it is to
+	// the next ping, so that what ends a wait doesn't wake the computer by itself.
 	defaultKeepalive = 25 * time.Second
-	answerTimeout    = 10 * time.Second
+	answerTimeout    = 25 * time.Second
 	// kickTimeout is how long a connection has to show that it lives after the
 	// network has changed.
 	kickTimeout = 1200 * time.Millisecond
-	// writeTimeout is how long a write may take: as long as it is to the next
-	// ping, so that what ends a wait doesn't wake the computer by itself.
+	// writeTimeout is how long a write may take, for the same reason.
 	writeTimeout = defaultKeepalive
 	// farewellTimeout is how long the end of a connection may take.
 	farewellTimeout = time.Second
