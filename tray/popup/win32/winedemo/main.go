@@ -200,6 +200,11 @@ func (e *engine) Trust(_ context.Context, peer string, action chat.TrustAction) 
 	return nil
 }
 
+func (e *engine) SetSetting(_ context.Context, name string, value any) error {
+	e.note(line{Call: fmt.Sprint("set ", name, " ", value)})
+	return nil
+}
+
 func (e *engine) MarkRead(_ context.Context, peer string) error {
 	e.note(line{Call: "read", Peer: peer})
 	return nil
