@@ -46,7 +46,8 @@ proto: ## generate the Go code of the secure protocol's schema
 fmt: ## format the Go code
 	gofmt -w $$(git ls-files '*.go')
 
-bench: ## benchmarks, each beside its floor (BENCHTIME=1s)
+bench: deps ## benchmarks, each beside its floor and other messengers (BENCHTIME=1s)
+	.ci/deps peers
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
 fuzz: ## every fuzz target for FUZZTIME=20s
