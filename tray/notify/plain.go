@@ -3,6 +3,7 @@ package notify
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"github.com/gen2brain/beeep"
@@ -27,6 +28,9 @@ func newPlain() *plain {
 func (s *plain) show(n note) error {
 	if n.silent {
 		return nil
+	}
+	if runtime.GOOS == "windows" {
+		n.title, n.body = harmless.Replace(n.title), harmless.Replace(n.body)
 	}
 	return beeep.Notify(n.title, n.body, s.icon)
 }
