@@ -5,6 +5,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -114,5 +115,45 @@ func TestNotificationsGoByTheSettings(t *testing.T) {
 	d.Screenshot("e2e-settings-no-preview")
 	if b := d.CloseBubbles(); !strings.Contains(b[0].Body, "A new message") {
 		t.Errorf("without the text it says %+v", b)
+	}
+}
+
+// The desktop's own "do not disturb" is the notification service's business: what
+// comes meanwhile is given to it all the same, once for each sender, and what is
+// read elsewhere before it ends is never shown.
+func TestDesktopsOwnQuiet(t *testing.T) {
+	c := startCoordinator(t)
+	d := desktoptest.Start(t, desktoptest.Options{Panel: true, Notifier: desktoptest.Dunst})
+	ann := startTray(t, c, d, "Ann")
+	ann.must(t, "settings", "set", "notify_login", "off")
+	bo, cy := startClient(t, c, "Bo", "auto"), startClient(t, c, "Cy", "auto")
+	for _, k := range []*client{bo, cy} {
+		k.waitOnline(t, "Ann", true)
+		ann.waitOnline(t, k.name, true)
+	}
+	d.Run("dunstctl", "set-paused", "true")
+	waiting := func(n int) func() bool {
+		return func() bool { return d.Run("dunstctl", "count", "waiting") == strconv.Itoa(n) }
+	}
+	for _, text := range []string{"one", "two", "three"} {
+		bo.must(t, "send", "Ann", text)
+		ann.waitMessage(t, "Bo", text)
+	}
+	cy.must(t, "send", "Ann", "and I")
+	ann.waitMessage(t, "Cy", "and I")
+	d.Await("a note for each of them, held back", waiting(2))
+	if n := d.Bubbles(); n != 0 {
+		t.Errorf("%d notifications disturb", n)
+	}
+	ann.must(t, "send", "Cy", "me too")
+	ann.must(t, "history", "Cy") // which is no reading: Bo's and Cy's are still unread
+	d.Run(earshot, "compose", "--profile", ann.profile, "Cy")
+	d.AwaitWindow("Cy")
+	d.Await("the note about Cy taken back", waiting(1))
+	d.Run("dunstctl", "set-paused", "false")
+	d.Await("Bo's note", func() bool { return d.Bubbles() == 1 })
+	d.Screenshot("e2e-desktops-own-quiet")
+	if b := d.CloseBubbles(); len(b) == 0 || !strings.Contains(b[0].Summary+b[0].Body, "three") {
+		t.Errorf("it says %+v", b)
 	}
 }
