@@ -25,6 +25,13 @@ func TestSettingsPageFromTheMenu(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(bin, "xdg-open"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	german := filepath.Join(d.Home, ".local", "share", "earshot", "locales", "de")
+	if err := os.MkdirAll(german, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(german, "all.toml"), []byte("SettingsLanguageName = \"Deutsch\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	ann := newClient(t, c, "Ann")
 	ann.env, ann.mode, ann.server = append(d.Env(), "PATH="+bin+":"+os.Getenv("PATH")), nil, c.link(t)
 	ann.start(t)
@@ -53,7 +60,10 @@ func TestSettingsPageFromTheMenu(t *testing.T) {
 	if text := b.Open(address, browsertest.Look{}).Text("document.body.innerText"); !strings.Contains(text, "has been used") {
 		t.Errorf("a second time it shows %q", text)
 	}
-	// Another language shows at once.
+	// A language that was dropped in can be chosen, and another one shows at once.
+	if name := p.Text(`document.querySelector("#f-language option[value=de]")?.textContent ?? "nothing"`); name != "Deutsch" {
+		t.Errorf("for the language that was dropped in there is %q", name)
+	}
 	p.Eval(`document.getElementById("f-language").value = "zh-Hans"; document.getElementById("f-language").dispatchEvent(new Event("change", {bubbles: true}))`)
 	p.Await("the page in Chinese", `document.title === "设置 – Earshot" && document.readyState === "complete"`)
 	p.Screenshot("e2e-page-settings")

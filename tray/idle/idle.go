@@ -19,8 +19,8 @@ type source interface {
 }
 
 // Watch calls on with true once the person hasn't touched anything for after,
-// and with false once the person is back, each about two seconds late at most,
-// until ctx ends; then it returns nil. A system that doesn't tell, or no longer, is
+// a second late at most, and with false once the person is back, twenty seconds
+// late at most, until ctx ends; then it returns nil. A system that doesn't tell, or no longer, is
 // ErrUnsupported, after an on(false) if the person was away.
 func Watch(ctx context.Context, after time.Duration, on func(away bool)) error {
 	s, err := open(ctx)
@@ -61,8 +61,9 @@ func watch(ctx context.Context, s source, after time.Duration, on func(away bool
 }
 
 const (
-	// returnWithin is how soon it is noticed that the person is back.
-	returnWithin = 2 * time.Second
+	// returnWithin is how soon it is noticed that the person is back. To look more
+	// often would wake the computer all night.
+	returnWithin = 20 * time.Second
 	// atLeast is between two questions.
 	atLeast = time.Second
 )

@@ -84,7 +84,7 @@ func TestWatch(t *testing.T) {
 		if err := <-ended; !errors.Is(err, ErrUnsupported) || !errors.Is(err, gone) {
 			t.Errorf("got %v", err)
 		}
-		want := []change{{true, 15 * time.Minute}, {false, 15*time.Minute + returnWithin}, {true, 25*time.Minute + time.Second}, {false, 25*time.Minute + 5*time.Second}}
+		want := []change{{true, 15 * time.Minute}, {false, 15*time.Minute + returnWithin}, {true, 25*time.Minute + time.Second}, {false, 25*time.Minute + 41*time.Second}}
 		if !slices.Equal(got, want) {
 			t.Errorf("got %v, not %v", got, want)
 		}
