@@ -141,11 +141,7 @@ func (l *Live) item(s *Setting, chosen Chosen, values *Values, policy Policy, p 
 		item.Choices = append(item.Choices, Named{c.Value, c.label(p)})
 	}
 	if s.Name == "language" {
-		for _, tag := range i18n.Languages() { // some were dropped in
-			if !slices.Contains(s.values(), tag) {
-				item.Choices = append(item.Choices, Named{tag, tag})
-			}
-		}
+		item.Choices = append(item.Choices, droppedIn(s.values())...)
 	}
 	rule, locked := policy.Locked[s.Name]
 	if locked {
@@ -223,6 +219,23 @@ func (s *Setting) shown(value any, p *i18n.Printer) string {
 		return value.String()
 	}
 	return ""
+}
+
+// droppedIn are the languages of folders that were added, as they call
+// themselves, or by their tags.
+func droppedIn(known []string) (more []Named) {
+	const name = "SettingsLanguageName"
+	for _, tag := range i18n.Languages() {
+		if slices.Contains(known, tag) {
+			continue
+		}
+		called := i18n.New(tag).T(name)
+		if called == english().T(name) {
+			called = tag
+		}
+		more = append(more, Named{tag, called})
+	}
+	return more
 }
 
 // Explain is an error of this package as a sentence in a language; ok is false

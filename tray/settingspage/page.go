@@ -293,31 +293,11 @@ func (s *server) field(item settings.Item, m mistake) field {
 		for _, c := range item.Choices {
 			f.Options = append(f.Options, option{c.Value, c.Label, c.Value == item.Text})
 		}
-		if item.Name == "language" {
-			f.Options = append(f.Options, droppedIn(f.Options, item.Text)...)
-		}
 		if len(f.Options) > 0 && !slices.ContainsFunc(f.Options, func(o option) bool { return o.Selected }) {
 			f.Options = append(f.Options, option{item.Text, item.Shown, true})
 		}
 	}
 	return f
-}
-
-// droppedIn are the languages of folders that were added, as they call
-// themselves, or by their tags.
-func droppedIn(known []option, chosen string) (more []option) {
-	english := i18n.New("en").T("SettingsLanguageName")
-	for _, tag := range i18n.Languages() {
-		if slices.ContainsFunc(known, func(o option) bool { return o.Value == tag }) {
-			continue
-		}
-		name := i18n.New(tag).T("SettingsLanguageName")
-		if name == english {
-			name = tag
-		}
-		more = append(more, option{tag, name, tag == chosen})
-	}
-	return more
 }
 
 // until offers lengths of time.
