@@ -25,6 +25,7 @@ type conversation struct {
 	named    string // the header's name
 	actionID int64  // the first row with a button, which is shown if not 0
 	link     bool   // what is written now is a link
+	links    []charRange
 }
 
 // NewConversation implements ui.Toolkit.
@@ -56,8 +57,8 @@ func (t *Toolkit) NewConversation(spec ui.ConversationSpec, handler ui.Conversat
 	for _, button := range []hwnd{c.action, c.send, c.more, c.answers[0], c.answers[1]} {
 		c.buttons[button] = true
 	}
-	c.colors[c.presence], c.colors[c.hint], c.colors[c.empty] = colorDim, colorDim, colorDim
-	c.colors[c.notice] = colorNotice
+	c.colors[c.presence], c.colors[c.hint], c.colors[c.empty] = c.t.theme.dim, c.t.theme.dim, c.t.theme.dim
+	c.colors[c.notice] = c.t.theme.notice
 	enableWindow.Call(c.send, 0)
 	dragAccept.Call(c.top, 1)
 	c.initMessages()
@@ -181,11 +182,11 @@ func (c *conversation) SetHeader(header ui.Header) {
 		defer c.layout()
 	}
 	text := header.Presence
-	c.colors[c.presence] = colorDim
+	c.colors[c.presence] = c.t.theme.dim
 	switch {
 	case header.Online:
 		text = "● " + text
-		c.colors[c.presence] = colorGreen
+		c.colors[c.presence] = c.t.theme.green
 	case text != "":
 		text = "○ " + text
 	}

@@ -18,15 +18,6 @@ const (
 	dtEndEllipsis = 0x8000
 )
 
-// Colours are 0x00BBGGRR.
-const (
-	colorGreen  = 0x00477A1A
-	colorDim    = 0x00666666
-	colorRed    = 0x002020B0
-	colorNotice = 0x00104080
-	colorBlue   = 0x00905010
-)
-
 // fonts are a window's fonts, for its monitor's resolution.
 type fonts struct{ body, name, small handle }
 

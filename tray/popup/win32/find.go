@@ -34,7 +34,7 @@ func (t *Toolkit) NewFind(spec ui.FindSpec, handler ui.FindHandler) (ui.Find, er
 		f.Close()
 		return nil, &problem{t.p.T("PopupNoToolkit"), with.err}
 	}
-	f.colors[f.hint], f.colors[f.empty] = colorDim, colorDim
+	f.colors[f.hint], f.colors[f.empty] = t.theme.dim, t.theme.dim
 	f.layout()
 	return f, nil
 }
@@ -117,20 +117,17 @@ func (f *find) draw(item *drawItem) {
 		return
 	}
 	person := f.people[item.item]
-	back, text, dim, dot := colorWindow, colorWindowText, uintptr(colorDim), uintptr(colorDim)
+	theme := &f.t.theme
+	brush, front, dim, dot := theme.backBrush, uintptr(theme.text), uintptr(theme.dim), uintptr(theme.dim)
 	if person.Online {
-		dot = colorGreen
+		dot = uintptr(theme.green)
 	}
 	selected := item.state&1 != 0
 	if selected {
-		back, text = colorHighlight, colorHighlightTxt
-	}
-	brush, _, _ := getSysColorBrush.Call(uintptr(back))
-	fillBox(item.dc, &item.box, brush)
-	front, _, _ := getSysColor.Call(uintptr(text))
-	if selected {
+		brush, front = theme.highlightBrush, uintptr(theme.highlighted)
 		dim, dot = front, front
 	}
+	fillBox(item.dc, &item.box, brush)
 	setBkMode.Call(item.dc, 1)
 	old, _, _ := selectObject.Call(item.dc, f.fonts.body)
 	defer selectObject.Call(item.dc, old)

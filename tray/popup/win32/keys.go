@@ -20,7 +20,7 @@ var findKeys = map[uintptr]ui.Key{
 // it is done with. A key that an input method takes arrives as VK_PROCESSKEY
 // and is none of ours.
 func (t *Toolkit) key(m *message) bool {
-	if m.message != wmKeyDown && m.message != wmChar && m.message != wmRightUp {
+	if m.message != wmKeyDown && m.message != wmChar && m.message != wmRightUp && m.message != wmLeftUp {
 		return false
 	}
 	const root = 2
@@ -41,7 +41,10 @@ func (t *Toolkit) key(m *message) bool {
 			return true
 		}
 	}
-	if m.message == wmRightUp {
+	if c, ok := v.(*conversation); ok && m.message == wmLeftUp && m.window == c.messages {
+		c.clicked(int32(int16(low(m.lparam))), int32(int16(high(m.lparam))))
+	}
+	if m.message == wmRightUp || m.message == wmLeftUp {
 		return false
 	}
 	if m.message == wmChar {
@@ -154,8 +157,7 @@ func (w *window) drawPlaceholder() {
 	defer releaseDC.Call(w.entry, dc)
 	old, _, _ := selectObject.Call(dc, w.fonts.body)
 	defer selectObject.Call(dc, old)
-	gray, _, _ := getSysColor.Call(colorGrayText)
-	setTextColor.Call(dc, gray)
+	setTextColor.Call(dc, uintptr(w.t.theme.dim))
 	setBkMode.Call(dc, 1)
 	var box rect
 	getClientRect.Call(w.entry, uintptr(unsafe.Pointer(&box)))

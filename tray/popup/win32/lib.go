@@ -194,6 +194,7 @@ const (
 	wmMeasureItem     = 0x002C
 	wmSetFont         = 0x0030
 	wmKeyDown         = 0x0100
+	wmLeftUp          = 0x0202
 	wmRightUp         = 0x0205
 	vkApps            = 0x5D
 	wmChar            = 0x0102
@@ -201,6 +202,9 @@ const (
 	wmEndCompose      = 0x010E
 	wmCommand         = 0x0111
 	wmNotify          = 0x004E
+	wmColorEdit       = 0x0133
+	wmColorList       = 0x0134
+	wmColorButton     = 0x0135
 	wmColorStatic     = 0x0138
 	wmDPIChanged      = 0x02E0
 	wmUser            = 0x0400
@@ -235,7 +239,6 @@ const (
 	colorWindowText   = 8
 	colorHighlight    = 13
 	colorHighlightTxt = 14
-	colorGrayText     = 17
 )
 
 // str returns a text for Windows. A NUL within would end it early and becomes

@@ -61,8 +61,7 @@ const (
 // text.
 func (c *conversation) initMessages() {
 	send(c.messages, emLimitText, 0, 1<<30)
-	back, _, _ := getSysColor.Call(colorWindow)
-	send(c.messages, emSetBack, 0, back)
+	send(c.messages, emSetBack, 0, uintptr(c.t.theme.back))
 	const links = 0x04000000 // ENM_LINK
 	send(c.messages, emSetEvents, 0, links)
 }
@@ -83,6 +82,23 @@ func (c *conversation) follow(part charRange) {
 		const normal = 1
 		shellExecute.Call(c.top, uintptr(unsafe.Pointer(str("open"))), uintptr(unsafe.Pointer(str(address))), 0, 0, normal)
 	}
+}
+
+// clicked follows a link that is not one of the system's, and says whether there
+// is one at a point of the control.
+func (c *conversation) clicked(x, y int32) bool {
+	p := point{x, y}
+	at := int32(send(c.messages, emCharFromPos, 0, uintptr(unsafe.Pointer(&p))))
+	var selection charRange
+	send(c.messages, emExGetSel, 0, uintptr(unsafe.Pointer(&selection)))
+	if !c.t.theme.dark || selection.first != selection.last {
+		return false
+	}
+	i := slices.IndexFunc(c.links, func(l charRange) bool { return l.first <= at && at < l.last })
+	if i >= 0 {
+		c.follow(c.links[i])
+	}
+	return i >= 0
 }
 
 // notified is a WM_NOTIFY: an ENLINK, which is packed to four bytes, is a NMHDR
@@ -141,7 +157,7 @@ func (c *conversation) UpdateRow(r ui.Row) {
 func (c *conversation) rewrite(end bool) {
 	c.quietly(end, func() {
 		setText(c.messages, "")
-		c.starts = c.starts[:0]
+		c.starts, c.links = c.starts[:0], c.links[:0]
 		for _, r := range c.rows {
 			c.write(r)
 		}
@@ -202,12 +218,12 @@ func (c *conversation) atEnd() bool {
 func (c *conversation) write(r ui.Row) {
 	const left, right, center = 1, 2, 3
 	c.starts = append(c.starts, c.length())
-	black, _, _ := getSysColor.Call(colorWindowText)
+	theme := &c.t.theme
 	body, small := c.height(c.fonts.body), c.height(c.fonts.small)
 	switch {
 	case r.Kind == ui.RowDay:
 		c.paragraph(center, 0, 10, 4)
-		c.run(r.Text+"\r", small, colorDim, false)
+		c.run(r.Text+"\r", small, theme.dim, false)
 		return
 	case r.Kind == ui.RowOwn:
 		c.paragraph(right, 60, 6, 0)
@@ -219,16 +235,16 @@ func (c *conversation) write(r ui.Row) {
 		align = right
 	}
 	if r.Author != "" {
-		c.run(r.Author+"\r", small, colorBlue, true)
+		c.run(r.Author+"\r", small, theme.blue, true)
 		c.paragraph(align, 60, 0, 0)
 	}
 	if r.Quote != "" {
-		c.run("❝ "+r.Quote+"\r", small, colorDim, false)
+		c.run("❝ "+r.Quote+"\r", small, theme.dim, false)
 		c.paragraph(align, 60, 0, 0)
 	}
-	color := uint32(black)
+	color := theme.text
 	if r.Faded {
-		color = colorDim
+		color = theme.dim
 	}
 	for line := range strings.SplitSeq(r.Text, "\n") {
 		c.line(line, body, color)
@@ -238,13 +254,13 @@ func (c *conversation) write(r ui.Row) {
 	if r.State != "" {
 		meta += " · " + r.State
 	}
-	color = colorDim
+	color = theme.dim
 	if r.Urgent {
-		color = colorNotice
+		color = theme.notice
 	}
 	c.run(meta+"\r", small, color, r.Urgent)
 	if r.Problem != "" {
-		c.run(r.Problem+"\r", small, colorRed, false)
+		c.run(r.Problem+"\r", small, theme.red, false)
 	}
 }
 
@@ -253,9 +269,11 @@ func (c *conversation) line(text string, height int32, color uint32) {
 	at := 0
 	for _, l := range ui.Links(text) {
 		c.run(text[at:l.From], height, color, false)
+		from := c.length()
 		c.link = true
-		c.run(text[l.From:l.To], height, colorBlue, false)
+		c.run(text[l.From:l.To], height, c.t.theme.blue, false)
 		c.link = false
+		c.links = append(c.links, charRange{from, c.length()})
 		at = l.To
 	}
 	c.run(text[at:]+"\r", height, color, false)
@@ -298,14 +316,18 @@ func (c *conversation) run(text string, height int32, color uint32, bold bool) {
 	if text == "" {
 		return
 	}
-	const maskBold, maskLink, maskFace, maskColor, maskSize, selection = 1, 0x20, 0x20000000, 0x40000000, 0x80000000, 1
-	f := charFormat{mask: maskBold | maskLink | maskFace | maskColor | maskSize, height: height, color: color}
+	const maskBold, maskUnderline, maskLink, maskFace, maskColor, maskSize, selection = 1, 4, 0x20, 0x20000000, 0x40000000, 0x80000000, 1
+	f := charFormat{mask: maskBold | maskUnderline | maskLink | maskFace | maskColor | maskSize, height: height, color: color}
 	f.size = uint32(unsafe.Sizeof(f))
 	f.face = messageFont(c.system).face
 	if bold {
 		f.effects = 1
 	}
-	if c.link {
+	switch {
+	case c.link && c.t.theme.dark:
+		// The system draws links in a blue that is not to be read on black.
+		f.effects |= maskUnderline
+	case c.link:
 		f.effects |= maskLink
 	}
 	pieces := []string{text}

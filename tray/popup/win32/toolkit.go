@@ -25,6 +25,7 @@ type Toolkit struct {
 	door     hwnd
 	instance handle
 	rich     string // the rich edit's class
+	theme    theme
 	windows  map[hwnd]view
 	entries  map[hwnd]*window // by entry field
 
@@ -65,7 +66,7 @@ const (
 
 // New loads the rich edit control. A process makes one Toolkit.
 func New(p *i18n.Printer) (*Toolkit, error) {
-	t := &Toolkit{p: p, windows: make(map[hwnd]view), entries: make(map[hwnd]*window)}
+	t := &Toolkit{p: p, theme: newTheme(), windows: make(map[hwnd]view), entries: make(map[hwnd]*window)}
 	if _, err := windows.LoadLibraryEx("msftedit.dll", 0, windows.LOAD_LIBRARY_SEARCH_SYSTEM32); err == nil {
 		t.rich = "RICHEDIT50W"
 		return t, nil
@@ -125,7 +126,7 @@ func (t *Toolkit) open() error {
 	for _, name := range []string{className, doorName} {
 		class := windowClass{
 			proc: procedures().window, instance: t.instance, cursor: cursor,
-			icon: icon, smallIcon: small, background: colorWindow + 1, name: str(name),
+			icon: icon, smallIcon: small, background: t.theme.backBrush, name: str(name),
 		}
 		class.size = uint32(unsafe.Sizeof(class))
 		if atom, _, err := registerClass.Call(uintptr(unsafe.Pointer(&class))); atom == 0 &&

@@ -27,7 +27,7 @@ type window struct {
 	text        string // the entry's
 	composition bool   // an input method is composing
 	buttons     map[hwnd]bool
-	// colors are those of texts that are not black.
+	// colors are those of texts that are not as most.
 	colors map[hwnd]uint32
 	fonts  fonts
 	dpi    int32
@@ -55,6 +55,7 @@ func (w *window) init(t *Toolkit, v view, title string, size ui.Size, handler ui
 	}
 	w.top, w.dpi, w.system = top, windowDPI(top), systemDPI()
 	w.fonts = newFonts(w.dpi, w.system)
+	t.theme.frame(top)
 	t.windows[top] = v
 	return nil
 }
@@ -74,6 +75,9 @@ func (c *controls) add(class, text string, style, extended uint32, font handle) 
 	var made hwnd
 	made, c.err = c.w.t.create(class, text, style|wsChild|wsVisible, extended, c.w.top, c.id)
 	send(made, wmSetFont, font, 1)
+	if class != "STATIC" {
+		c.w.t.theme.control(made)
+	}
 	return made
 }
 
@@ -171,7 +175,7 @@ func receive(v view, message uint32, wparam, lparam uintptr) (answer uintptr, do
 		if c, ok := v.(*conversation); ok {
 			c.notified(pointer(lparam))
 		}
-	case wmColorStatic:
+	case wmColorStatic, wmColorEdit, wmColorList, wmColorButton:
 		return w.color(wparam, lparam), true
 	case wmMeasureItem:
 		_, tall := w.measure(w.fonts.body, "Ag", 0)
@@ -203,15 +207,18 @@ func (w *window) edited() {
 
 // color gives a text its colours and returns the brush behind it.
 func (w *window) color(dc, control uintptr) uintptr {
+	t := &w.t.theme
 	color, ours := w.colors[control]
 	if !ours {
-		black, _, _ := getSysColor.Call(colorWindowText)
-		color = uint32(black)
+		color = t.text
 	}
 	setTextColor.Call(dc, uintptr(color))
+	if control == w.entry {
+		setBkColor.Call(dc, uintptr(t.field))
+		return t.fieldBrush
+	}
 	setBkMode.Call(dc, 1)
-	brush, _, _ := getSysColorBrush.Call(colorWindow)
-	return brush
+	return t.backBrush
 }
 
 // rescale follows a window to a monitor of another resolution.

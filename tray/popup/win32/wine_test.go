@@ -149,3 +149,49 @@ func resize(w *bed.Wine, name, dir string) image.Point {
 	})
 	return size.Sub(image.Pt(by, by))
 }
+
+// Who has chosen dark programs gets dark windows. The frame, scroll bars and
+// buttons are the system's, and wine's are always light.
+func TestWineDark(t *testing.T) {
+	w := bed.NewWine(t)
+	demo := w.Build("./tray/popup/win32/winedemo")
+	const key = `HKCU\SOFTWARE\Microsoft\Windows\CurrentVersion\Themes\Personalize`
+	w.Run("reg", "add", key, "/v", "AppsUseLightTheme", "/t", "REG_DWORD", "/d", "0", "/f")
+	t.Cleanup(func() { w.Run("reg", "delete", key, "/v", "AppsUseLightTheme", "/f") })
+	calls := filepath.Join(t.TempDir(), "calls")
+	for name, peer := range map[string]string{"^王小明 – Earshot$": "王小明", "^Find people – Earshot$": ""} {
+		args := []string{bed.Path(calls)}
+		if peer != "" {
+			args = append(args, peer)
+		}
+		w.Start(demo, args...)
+		var at image.Point
+		w.Await("a dark "+name, 30*time.Second, func() bool {
+			window, size := geometry(w, name)
+			if size.X < 200 {
+				return false
+			}
+			at = place(w, window).Add(image.Pt(8, size.Y/2)) // where no text is
+			return w.Pixel(at.X, at.Y) == "#202020"
+		})
+		w.Shot("wine-dark-" + map[bool]string{true: "find", false: "conversation"}[peer == ""])
+		w.Do("key", "Escape")
+		w.Await("its end", 10*time.Second, func() bool { _, size := geometry(w, name); return size.X == 0 })
+	}
+}
+
+// place is where a window is on the screen.
+func place(w *bed.Wine, window string) (at image.Point) {
+	text, _ := w.X("getwindowgeometry", "--shell", window)
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		n, _ := strconv.Atoi(value)
+		switch key {
+		case "X":
+			at.X = n
+		case "Y":
+			at.Y = n
+		}
+	}
+	return at
+}
