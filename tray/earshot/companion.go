@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"time"
 
 	"earshot/tray/chat"
 	"earshot/tray/localapi"
@@ -38,21 +39,33 @@ func (c *command) companion() error {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	windows := &windowProcess{ctx: ctx, run: c.runPopup, log: logger}
-	var running sync.WaitGroup
 	quit, over := false, false
-	running.Go(func() {
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
 		defer cancel()
 		quit, over = follow(ctx, c.client)
-	})
+	}()
 	err = c.tray(ctx, guest{c.client, windows, cancel}, logger)
+	if err == nil && ctx.Err() == nil {
+		// The icon has seen the client's end first. Who follows it sees that, too,
+		// and why.
+		select {
+		case <-followed:
+		case <-time.After(endSeen):
+		}
+	}
 	cancel()
-	running.Wait()
+	<-followed
 	windows.wait()
 	if err != nil || !over || quit {
 		return err
 	}
 	return again()
 }
+
+// endSeen is how long it may take until one subscriber sees what another has.
+const endSeen = 10 * time.Second
 
 // follow waits until the client ends, and says whether the person wanted that.
 // over is false if ctx ends first.

@@ -165,13 +165,12 @@ func TestWineDark(t *testing.T) {
 			args = append(args, peer)
 		}
 		w.Start(demo, args...)
-		var at image.Point
 		w.Await("a dark "+name, 30*time.Second, func() bool {
 			window, size := geometry(w, name)
 			if size.X < 200 {
 				return false
 			}
-			at = place(w, window).Add(image.Pt(8, size.Y/2)) // where no text is
+			at := onScreen(w, window, size.X/2, size.Y*3/4) // where no text is
 			return w.Pixel(at.X, at.Y) == "#202020"
 		})
 		w.Shot("wine-dark-" + map[bool]string{true: "find", false: "conversation"}[peer == ""])
@@ -180,9 +179,11 @@ func TestWineDark(t *testing.T) {
 	}
 }
 
-// place is where a window is on the screen.
-func place(w *bed.Wine, window string) (at image.Point) {
-	text, _ := w.X("getwindowgeometry", "--shell", window)
+// onScreen is where a point of a window is on the screen, by way of the mouse:
+// xdotool counts a frame twice when it is asked where a window is.
+func onScreen(w *bed.Wine, window string, x, y int) (at image.Point) {
+	w.Do("mousemove", "--window", window, strconv.Itoa(x), strconv.Itoa(y))
+	text, _ := w.X("getmouselocation", "--shell")
 	for line := range strings.Lines(text) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		n, _ := strconv.Atoi(value)
