@@ -3,7 +3,6 @@ package osservice
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,12 +14,6 @@ import (
 
 	"github.com/kardianos/service"
 )
-
-// unit is the one source of the systemd unit. The placeholders are the
-// library's.
-//
-//go:embed earshotd.service
-var unit string
 
 const (
 	account      = "" // the unit's DynamicUser
