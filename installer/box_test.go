@@ -16,8 +16,8 @@ import (
 // patience bounds every wait for what happens inside the box.
 const patience = 60 * time.Second
 
-// box is a Debian with a booted systemd, and the two programs in its
-// /usr/local/bin.
+// box is a Debian with a booted systemd, which has something from here: for
+// startBox, the two programs in its /usr/local/bin.
 type box struct {
 	t   *testing.T
 	env []string
@@ -27,6 +27,14 @@ type box struct {
 // startBox builds the programs and boots a box of its own for the test. The
 // root file system is made once and kept in EARSHOT_CACHE.
 func startBox(t *testing.T) *box {
+	t.Helper()
+	return bootBox(t, "/usr/local/bin", func(dir string) {
+		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", dir+"/", "earshot/svc/earshotd", "earshot/tray/earshot")
+	})
+}
+
+// bootBox boots a box in which a directory is at a place, filled by fill.
+func bootBox(t *testing.T, place string, fill func(dir string)) *box {
 	t.Helper()
 	bed.Need(t, "mmdebstrap", "systemd-nspawn", "nsenter", "pgrep")
 	bed.NeedRoot(t)
@@ -43,9 +51,12 @@ func startBox(t *testing.T) *box {
 	if err := os.Symlink(tar, filepath.Join(dir, "box.tar")); err != nil {
 		t.Fatal(err)
 	}
-	bin := filepath.Join(dir, "bin")
-	run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", bin+"/", "earshot/svc/earshotd", "earshot/tray/earshot")
-	b := &box{t: t, env: []string{"BOX=" + filepath.Join(dir, "box")}, arg: "--bind-ro=" + bin + ":/usr/local/bin"}
+	given := filepath.Join(dir, "given")
+	if err := os.Mkdir(given, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fill(given)
+	b := &box{t: t, env: []string{"BOX=" + filepath.Join(dir, "box")}, arg: "--bind-ro=" + given + ":" + place}
 	t.Cleanup(func() {
 		if out, err := b.script("down"); err != nil {
 			t.Logf("the box did not shut down in order: %v: %s", err, out)

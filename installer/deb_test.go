@@ -1,0 +1,150 @@
+//go:build linux
+
+package installer
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The packages in a Debian with a booted systemd, from installing to purging.
+func TestDebianPackages(t *testing.T) {
+	b := bootBox(t, "/packages", func(dir string) {
+		pack(t, dir, version1, "deb", "amd64")
+		pack(t, dir, version2, "deb", "amd64")
+	})
+	install := func(version string) {
+		t.Helper()
+		b.does("bash", "-c", "dpkg -i /packages/earshot*_"+version+"_amd64.deb")
+	}
+	const one, two = "0.1.0+5.gabcdef", version2
+	before := everything(b)
+
+	install(one)
+	b.eventually("the service answers", b.answers)
+	for property, want := range map[string]string{"is-enabled": "enabled", "is-active": "active"} {
+		if out := b.does("systemctl", property, "earshotd"); out != want {
+			t.Errorf("%s: %s", property, out)
+		}
+	}
+	for port := 13277; port <= 13279; port++ {
+		b.does("nc", "-z", "127.0.0.1", strconv.Itoa(port))
+	}
+	if out := b.does("sysctl", "-n", "net.core.rmem_max"); out != "7500000" {
+		t.Logf("the buffers, which belong to this machine and not to the box, are %s", out)
+	}
+	t.Run("sandbox", func(t *testing.T) { sandbox(t, b) })
+	link := b.does("earshotd", "link")
+
+	// An upgrade while two people are there: what the administrator has changed
+	// stays, the coordinator is the same one, and they are back with all others.
+	b.does("sed", "-i", `s/^log_level = "info"/log_level = "debug"/`, "/etc/earshot/earshotd.toml")
+	people := []string{"Ann", "Bo"}
+	startPeople(b, people...)
+	was := b.pid()
+	install(two)
+	upgraded := time.Now()
+	b.eventually("another process runs", func() bool { return b.answers() && b.pid() != was })
+	b.eventually("everybody is back", func() bool { return slices.IndexFunc(people, func(name string) bool { return !b.sees(name, people) }) < 0 })
+	t.Logf("upgrade to everybody back: %v", time.Since(upgraded).Round(10*time.Millisecond))
+	if out := b.does("earshotd", "version"); !strings.Contains(out, version2) {
+		t.Errorf("after the upgrade it is %s", out)
+	}
+	if out := b.does("grep", "-c", `^log_level = "debug"`, "/etc/earshot/earshotd.toml"); out != "1" {
+		t.Error("the changed configuration is lost")
+	}
+	if now := b.does("earshotd", "link"); now != link {
+		t.Errorf("the coordinator was %s and is %s", link, now)
+	}
+	stopPeople(b, people...)
+
+	// What is disabled stays so, and what is enabled comes back with the computer.
+	b.does("systemctl", "disable", "--now", "earshotd")
+	install(one)
+	install(two)
+	if out, _ := b.run("systemctl", "is-enabled", "earshotd"); out != "disabled" || b.answers() {
+		t.Errorf("after an upgrade the disabled service is %s", out)
+	}
+	b.does("systemctl", "enable", "--now", "earshotd")
+	b.must(b.script("reboot"))
+	t.Logf("booted to answering: %v", b.eventually("it answers after a reboot", b.answers).Round(10*time.Millisecond))
+	was = b.pid()
+	b.does("kill", "-9", strconv.Itoa(was))
+	t.Logf("kill -9 to answering: %v", b.eventually("it answers after kill -9", func() bool { return b.answers() && b.pid() != was }).Round(10*time.Millisecond))
+
+	// Removed, it leaves what is the administrator's; purged, nothing.
+	b.does("dpkg", "-r", "earshotd", "earshot")
+	if b.answers() {
+		t.Error("it answers after its removal")
+	}
+	b.does("test", "-e", "/etc/earshot/earshotd.toml")
+	b.does("bash", "-c", "test -d $(readlink -f /var/lib/earshotd)")
+	b.does("dpkg", "-P", "earshotd", "earshot")
+	for _, file := range everything(b) {
+		if !slices.Contains(before, file) {
+			t.Errorf("%s stays behind", file)
+		}
+	}
+	if out := b.does("bash", "-c", "systemctl list-units --all --no-legend 'earshotd*' || true"); out != "" {
+		t.Errorf("units are left: %s", out)
+	}
+}
+
+// everything lists the box's files, but for those of running systems and of the
+// package manager.
+func everything(b *box) []string {
+	return strings.Fields(b.does("bash", "-c", `find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path /dev \
+		-o -path /packages -o -path /var/log -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /root \) -prune -o -print`))
+}
+
+// answers says whether the coordinator in the box is well.
+func (b *box) answers() bool {
+	_, err := b.run("curl", "-fsS", "--max-time", "2", "http://127.0.0.1:13276/healthz")
+	return err == nil
+}
+
+// pid is the service's process.
+func (b *box) pid() int {
+	b.t.Helper()
+	n, err := strconv.Atoi(b.does("systemctl", "show", "earshotd", "--value", "--property=MainPID"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return n
+}
+
+// startPeople has clients in the box, and waits until each sees all.
+func startPeople(b *box, names ...string) {
+	b.t.Helper()
+	for _, name := range names {
+		b.does("systemd-run", "--quiet", "--collect", "--unit=client-"+name, "earshot", "run", "--headless",
+			"--profile", "/var/tmp/"+name, "--server", "127.0.0.1", "--name", name)
+	}
+	for _, name := range names {
+		b.eventually(name+" sees all", func() bool { return b.sees(name, names) })
+	}
+}
+
+// sees says whether somebody is online and sees all others so.
+func (b *box) sees(name string, all []string) bool {
+	status, err := b.run("earshot", "status", "--json", "--profile", "/var/tmp/"+name)
+	if err != nil || !strings.Contains(status, `"connection": "online"`) {
+		return false
+	}
+	roster, err := b.run("earshot", "roster", "--profile", "/var/tmp/"+name)
+	for _, other := range all {
+		if other != name && !strings.Contains(roster, other) {
+			return false
+		}
+	}
+	return err == nil
+}
+
+func stopPeople(b *box, names ...string) {
+	for _, name := range names {
+		b.does("earshot", "quit", "--profile", "/var/tmp/"+name)
+	}
+}
