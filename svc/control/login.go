@@ -88,7 +88,7 @@ func (s *Server) login(ctx context.Context, c *session) (name string, err error)
 	fast := !s.logins.Allow(c.from, time.Now())
 	s.mu.Unlock()
 	if fast {
-		return h.Name, errFast.soon()
+		return h.Name, errFast.soon(3*perSecond)
 	}
 	status, err := s.check(c, h)
 	if err != nil {
@@ -181,7 +181,7 @@ func (s *Server) join(ctx context.Context, c *session, h *wire.Hello, device eng
 	defer timeout.Stop()
 	select {
 	case <-ctx.Done():
-		return errShutdown.soon()
+		return errShutdown.soon(1)
 	case <-timeout.C:
 		return errJoin
 	case e, ok := <-j.answer:

@@ -115,7 +115,7 @@ func (s *Server) enter(c *session, name string, status roster.Status, known rost
 	old := s.devices[c.key]
 	switch {
 	case s.closing:
-		return errShutdown.soon()
+		return errShutdown.soon(1)
 	case !has:
 		return errRemoved
 	case account.Pending:

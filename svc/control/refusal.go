@@ -65,9 +65,14 @@ var (
 		"The coordinator can't do this now, and has told its administrator why. Try again later.", 60}
 )
 
-// soon sets when to try again, some seconds apart for each who is told so.
-func (r refusal) soon() refusal {
-	r.retry = 1 + rand.Uint32N(4)
+// perSecond is how many may be told to come back within the same second. The
+// client adds up to a quarter of its wait by itself.
+const perSecond = 2000
+
+// soon sets when to try again: after a second, or, where so many are told so,
+// spread over as many as they need.
+func (r refusal) soon(many int) refusal {
+	r.retry = 1 + rand.Uint32N(uint32(1+many/perSecond))
 	return r
 }
 
@@ -94,7 +99,7 @@ func explain(err error) refusal {
 		{engine.ErrTooManyDevices, errDevices},
 		{engine.ErrFull, errAccounts},
 		{engine.ErrUnknown, errJoin},
-		{engine.ErrClosed, errShutdown.soon()},
+		{engine.ErrClosed, errShutdown.soon(1)},
 		{classic.ErrName, refusal{wire.Refused_CODE_NAME_INVALID, "name", err.Error(), 0}},
 	} {
 		if errors.Is(err, known.is) {

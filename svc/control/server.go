@@ -109,7 +109,7 @@ func (s *Server) Run(ctx context.Context) error {
 		conn.Close()
 	}
 	for _, c := range s.devices {
-		last := errShutdown.soon()
+		last := errShutdown.soon(len(s.devices))
 		s.end(c, last.reason, &last)
 	}
 	s.mu.Unlock()
