@@ -39,6 +39,8 @@ func TestDebianPackages(t *testing.T) {
 	t.Run("sandbox", func(t *testing.T) { sandbox(t, b) })
 	link := b.does("earshotd", "link")
 
+	t.Run("reload", func(t *testing.T) { reloads(t, b) })
+
 	// An upgrade while two people are there: what the administrator has changed
 	// stays, the coordinator is the same one, and they are back with all others.
 	b.does("sed", "-i", `s/^log_level = "info"/log_level = "debug"/`, "/etc/earshot/earshotd.toml")
@@ -90,6 +92,31 @@ func TestDebianPackages(t *testing.T) {
 	}
 	if out := b.does("bash", "-c", "systemctl list-units --all --no-legend 'earshotd*' || true"); out != "" {
 		t.Errorf("units are left: %s", out)
+	}
+}
+
+// reloads has systemd reload the service: what can change does, nobody is dropped,
+// and a mistake is told and harms nothing.
+func reloads(t *testing.T, b *box) {
+	const file = "/etc/earshot/earshotd.toml"
+	was := b.pid()
+	b.does("sed", "-i", `s/^public_host = .*/public_host = "chat.example"/`, file)
+	b.does("systemctl", "reload", "earshotd")
+	if out := b.does("earshotd", "link"); !strings.Contains(out, "chat.example") {
+		t.Errorf("after a reload the link is %s", out)
+	}
+	b.does("sed", "-i", `s/^public_host = .*/public_hots = "x"/`, file)
+	b.fails("systemctl", "reload", "earshotd")
+	if out := b.does("journalctl", "-u", "earshotd", "-p", "err", "--no-pager", "-o", "cat"); !strings.Contains(out, "public_hots") {
+		t.Errorf("the journal's errors are: %s", out)
+	}
+	if out := b.does("journalctl", "-u", "earshotd", "-p", "warning", "--no-pager", "-o", "cat"); strings.Contains(out, "the coordinator serves") {
+		t.Errorf("what is no warning is among them: %s", out)
+	}
+	b.does("sed", "-i", `s/^public_hots = .*/public_host = ""/`, file)
+	b.does("systemctl", "reload", "earshotd")
+	if !b.answers() || b.pid() != was {
+		t.Error("reloading has ended the coordinator")
 	}
 }
 

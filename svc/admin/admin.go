@@ -33,6 +33,9 @@ type Backend interface {
 	// RemoveDevice takes a device off a user. ID is the spelling of the
 	// device's ID, or its beginning if no other device of the user has it.
 	RemoveDevice(ctx context.Context, name, id string) (User, error)
+	// Reload reads the configuration anew and puts what can change without a
+	// restart into effect. One with a mistake changes nothing, and is the error.
+	Reload(ctx context.Context) (Reloaded, error)
 	// Backup writes a backup.
 	Backup(ctx context.Context, w io.Writer) error
 	// Restore reads a backup to its end and puts it in the place of
@@ -90,6 +93,15 @@ type Device struct {
 type Restored struct {
 	Users int    `json:"users"`
 	Link  string `json:"link"` // with the restored key's fingerprint
+}
+
+// Reloaded is what a reload has done, by the keys of the configuration.
+type Reloaded struct {
+	// Changed is in effect now.
+	Changed []string `json:"changed"`
+	// Waiting is different in the configuration, and takes effect at the next
+	// start.
+	Waiting []string `json:"waiting"`
 }
 
 // Error is an error of the backend, which travels as it is. Its text reads

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,13 @@ func (b *backend) RemoveDevice(_ context.Context, name, id string) (admin.User, 
 	return b.user("remove-device "+id, name)
 }
 
+func (b *backend) Reload(context.Context) (admin.Reloaded, error) {
+	if b.broken {
+		return admin.Reloaded{}, &admin.Error{Code: admin.CodeRefused, Text: "line 3 makes no sense"}
+	}
+	return admin.Reloaded{Changed: []string{"log_level"}, Waiting: []string{}}, nil
+}
+
 func (b *backend) Backup(_ context.Context, w io.Writer) error {
 	if b.broken {
 		_, _ = w.Write(bytes.Repeat([]byte("x"), 1<<20))
@@ -86,6 +94,19 @@ func (b *backend) Restore(_ context.Context, r io.Reader) (admin.Restored, error
 		return admin.Restored{}, &admin.Error{Code: admin.CodeRefused, Text: "this is no backup"}
 	}
 	return admin.Restored{Users: 3, Link: "earshot://h/#F"}, nil
+}
+
+func TestReload(t *testing.T) {
+	b := new(backend)
+	c, _ := serve(t, b)
+	if done, err := c.Reload(t.Context()); err != nil || !slices.Equal(done.Changed, []string{"log_level"}) || len(done.Waiting) > 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	b.broken = true
+	_, err := c.Reload(t.Context())
+	if told, ok := errors.AsType[*admin.Error](err); !ok || told.Code != admin.CodeRefused || told.Text != "line 3 makes no sense" {
+		t.Errorf("%v", err)
+	}
 }
 
 // serve serves b at a data directory until the test ends.

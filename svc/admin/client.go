@@ -90,6 +90,12 @@ func (c *Client) RemoveDevice(ctx context.Context, name, id string) (u User, err
 	return u, err
 }
 
+// Reload is Backend.Reload.
+func (c *Client) Reload(ctx context.Context) (r Reloaded, err error) {
+	err = c.http.Do(ctx, "POST", "/v1/reload", struct{}{}, &r)
+	return r, err
+}
+
 // Backup is Backend.Backup. What was written is not the whole if it fails.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	response, err := c.http.Request(ctx, "GET", "/v1/backup", nil)

@@ -35,6 +35,10 @@ func (e *echo) Remove(_ context.Context, name string) (User, error)  { return e.
 func (e *echo) RemoveDevice(_ context.Context, name, id string) (User, error) {
 	return e.user("device", name, id)
 }
+func (e *echo) Reload(context.Context) (Reloaded, error) {
+	e.asked = append(e.asked, "reload")
+	return Reloaded{Changed: []string{"log_level"}, Waiting: []string{"listen"}}, nil
+}
 func (e *echo) Restore(_ context.Context, r io.Reader) (Restored, error) {
 	b, err := io.ReadAll(r)
 	e.asked = append(e.asked, string(b))

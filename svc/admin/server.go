@@ -62,6 +62,7 @@ func handler(backend Backend) http.Handler {
 	localhttp.Post(s, "/v1/users/remove-device", func(r *http.Request, in *nameRequest) (any, error) {
 		return backend.RemoveDevice(r.Context(), in.Name, in.Device)
 	})
+	localhttp.Post(s, "/v1/reload", func(r *http.Request, _ *struct{}) (any, error) { return backend.Reload(r.Context()) })
 	s.Mux.HandleFunc("GET /v1/backup", func(w http.ResponseWriter, r *http.Request) {
 		out := &stream{w: w}
 		err := backend.Backup(r.Context(), out)

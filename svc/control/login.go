@@ -88,7 +88,7 @@ func (s *Server) login(ctx context.Context, c *session) (name string, err error)
 	fast := !s.logins.Allow(c.from, time.Now())
 	s.mu.Unlock()
 	if fast {
-		return h.Name, errFast.soon(3*perSecond)
+		return h.Name, errFast.soon(3 * perSecond)
 	}
 	status, err := s.check(c, h)
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *Server) identify(ctx context.Context, c *session, h *wire.Hello) error 
 		}
 		return s.join(ctx, c, h, device)
 	}
-	account, err := s.cfg.Accounts.Claim(ctx, h.Name, device, s.cfg.Policy, h.Invite)
+	account, err := s.cfg.Accounts.Claim(ctx, h.Name, device, *s.policy.Load(), h.Invite)
 	if err == nil && account.Pending {
 		err = errPending
 	}

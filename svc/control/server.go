@@ -28,6 +28,7 @@ import (
 // mu guards what stands below it, and is held while the roster and the accounts
 // in memory are asked, never during anything that waits.
 type Server struct {
+	policy  atomic.Pointer[engine.Policy] // who may have a new account
 	cfg     Config
 	tls     *tls.Config
 	metrics *metrics
@@ -86,9 +87,13 @@ func New(cfg Config) (*Server, error) {
 		tokens:   make(map[string]*session),
 		joins:    make(map[uint64]*join),
 	}
+	s.SetPolicy(cfg.Policy)
 	s.buffers.New = func() any { return new([]byte) }
 	return s, s.metrics.all.Register(cfg.Metrics)
 }
+
+// SetPolicy changes who may have a new account. Those who have one keep it.
+func (s *Server) SetPolicy(p engine.Policy) { s.policy.Store(&p) }
 
 // Run serves until ctx ends, or somebody closes the listener. Then it tells
 // every client when to come back, closes the listener and all connections, and

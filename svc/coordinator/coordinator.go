@@ -210,6 +210,9 @@ func (c *Coordinator) assemble(s *sockets) error {
 	var secure *control.Server
 	var address *stun.Server
 	var site *web.Server
+	c.mu.Lock()
+	registration := c.cfg.Registration
+	c.mu.Unlock()
 	if c.cfg.Accounts != nil {
 		var err error
 		address, err = stun.New(stun.Config{
@@ -231,7 +234,7 @@ func (c *Coordinator) assemble(s *sockets) error {
 			return err
 		}
 		secure, err = control.New(control.Config{
-			Listener: s.main, Roster: c.roster, Accounts: c.cfg.Accounts, Policy: c.cfg.Registration,
+			Listener: s.main, Roster: c.roster, Accounts: c.cfg.Accounts, Policy: registration,
 			Certificate: c.cfg.Certificate, TrustedNetworks: c.cfg.TrustedNetworks, Plain: greeting,
 			Relay:     packets,
 			StunPorts: []uint16{s.addrs().UDP.Port(), s.addrs().UDP.Port() + 1}, WebPort: s.addrs().Web.Port(),
@@ -256,6 +259,9 @@ func (c *Coordinator) assemble(s *sockets) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.addrs, c.classic, c.control, c.stun, c.web = s.addrs(), server, secure, address, site
+	if secure != nil {
+		secure.SetPolicy(c.cfg.Registration) // it may have changed meanwhile
+	}
 	return nil
 }
 
@@ -266,6 +272,16 @@ func (c *Coordinator) secureLimits() control.Limits {
 	return control.Limits{
 		MaxUsers: l.MaxUsers, MaxConnections: 2 * l.MaxUsers, MaxConnectionsPerAddress: l.MaxUsersPerAddress,
 		LoginsPerSecondPerAddress: l.LoginsPerSecondPerAddress,
+	}
+}
+
+// SetRegistration changes who may have a new account, from now on.
+func (c *Coordinator) SetRegistration(p engine.Policy) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cfg.Registration = p
+	if c.control != nil {
+		c.control.SetPolicy(p)
 	}
 }
 

@@ -19,8 +19,7 @@ import (
 
 // backend is what administrators reach in the running coordinator.
 type backend struct {
-	config       config.Config
-	policy       engine.Policy
+	reloading    reloading
 	accounts     *engine.Engine
 	certificates *certificates
 	log          *slog.Logger
@@ -38,7 +37,7 @@ func (b *backend) Link(host string) (string, error) {
 }
 
 func (b *backend) link(host string) (identity.Link, error) {
-	if !b.config.Secure {
+	if !b.reloading.now().Secure {
 		return identity.Link{}, refusal("the coordinator has no link, because its configuration says secure = false")
 	}
 	fingerprint, err := b.certificates.fingerprint()
@@ -49,12 +48,12 @@ func (b *backend) link(host string) (identity.Link, error) {
 	if err != nil || own == "" {
 		own = "localhost"
 	}
-	return b.config.Link(host, own, fingerprint)
+	return b.reloading.now().Link(host, own, fingerprint)
 }
 
 // sayLink logs what people name as their server.
 func (b *backend) sayLink() {
-	if !b.config.Secure {
+	if !b.reloading.now().Secure {
 		return
 	}
 	link, err := b.link("")
@@ -62,7 +61,7 @@ func (b *backend) sayLink() {
 		b.log.Warn("there is no link to this coordinator", "error", err)
 		return
 	}
-	b.log.Info("people come here by this link", "link", link.String(), "registration", b.policy)
+	b.log.Info("people come here by this link", "link", link.String(), "registration", b.reloading.now().policy)
 }
 
 // Invite implements admin.Backend. Where registration is open, whoever has a
@@ -72,7 +71,7 @@ func (b *backend) Invite(ctx context.Context, wanted admin.InviteRequest) (admin
 	if err != nil {
 		return admin.Invitation{}, told(err)
 	}
-	if wanted.Name == "" && b.policy == engine.PolicyOpen {
+	if wanted.Name == "" && b.reloading.now().policy == engine.PolicyOpen {
 		return admin.Invitation{Link: link.String()}, nil
 	}
 	if wanted.Lifetime <= 0 || wanted.Lifetime > maxLifetime {

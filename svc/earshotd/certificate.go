@@ -14,14 +14,14 @@ import (
 // certificates is what the coordinator shows of itself: a configured
 // certificate, or one of its own key.
 type certificates struct {
-	file, keyFile string // empty for none
-	key           func() identity.Key
-	log           *slog.Logger
+	key func() identity.Key
+	log *slog.Logger
 
-	mu     sync.Mutex
-	shown  *tls.Certificate
-	of     identity.PublicKey // the key that shown is of, if it is of a key
-	stamps string             // of the files, as they were when they were read last
+	mu            sync.Mutex
+	file, keyFile string // empty for none
+	shown         *tls.Certificate
+	of            identity.PublicKey // the key that shown is of, if it is of a key
+	stamps        string             // of the files, as they were when they were read last
 }
 
 // get returns the certificate for a handshake. Files that have changed are read
@@ -57,6 +57,15 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.shown, nil
 }
 
+// use changes which files are read.
+func (c *certificates) use(file, keyFile string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.file != file || c.keyFile != keyFile {
+		c.file, c.keyFile, c.shown, c.stamps = file, keyFile, nil, ""
+	}
+}
+
 // stamp tells one content of a file from another.
 func stamp(file string) string {
 	info, err := os.Stat(file)
@@ -72,7 +81,7 @@ func (c *certificates) fingerprint() (identity.ID, error) {
 	if err != nil {
 		return identity.ID{}, err
 	}
-	if c.file == "" {
+	if certificate.Leaf == nil {
 		return c.key().Public().ID(), nil
 	}
 	return identity.Fingerprint(certificate.Leaf), nil

@@ -34,6 +34,7 @@ func init() {
 		"link":      asking("link", nil, link, "host"),
 		"invite":    asking("invite", nil, invite, "expires", "host"),
 		"user":      userCommand,
+		"reload":    asking("reload", nil, reload),
 		"backup":    asking("backup", []string{"FILE"}, backup),
 		"restore":   asking("restore", []string{"FILE"}, restore),
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,11 +39,14 @@ func runCommand(args []string, _ io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return serve(ctx, p)
+	return serve(ctx, p, func() (parsed, error) { return parse("run", args) })
 }
 
-func serve(ctx context.Context, p parsed) error {
-	log := newLog(p.level)
+// serve runs the coordinator as p says; again reads the configuration anew.
+func serve(ctx context.Context, p parsed, again func() (parsed, error)) error {
+	level := new(slog.LevelVar)
+	level.Set(p.level)
+	log := newLog(level)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -54,7 +58,7 @@ func serve(ctx context.Context, p parsed) error {
 		return err
 	}
 	defer accounts.Close()
-	desk := &backend{config: p.Config, policy: p.policy, accounts: accounts, log: log,
+	desk := &backend{accounts: accounts, log: log,
 		certificates: &certificates{file: p.Certificate, keyFile: p.CertificateKey, key: accounts.Key, log: log}}
 
 	var onReady func()
@@ -63,10 +67,16 @@ func serve(ctx context.Context, p parsed) error {
 	if p.Secure {
 		c.Accounts, c.Registration, c.Certificate = accounts, p.policy, desk.certificates.get
 	}
-	c.OnReady = func() { desk.sayLink(); onReady() }
+	var serving atomic.Bool
+	c.OnReady = func() { desk.sayLink(); serving.Store(true); onReady() }
 	if coord, err = coordinator.New(c); err != nil {
 		return err
 	}
+	desk.reloading = reloading{read: again, log: log, held: p, apply: func(p parsed) {
+		level.Set(p.level)
+		desk.certificates.use(p.Certificate, p.CertificateKey)
+		coord.SetRegistration(p.policy)
+	}}
 	health, err := listenMetrics(p, log)
 	if err != nil {
 		return err
@@ -80,8 +90,14 @@ func serve(ctx context.Context, p parsed) error {
 		if health != nil {
 			// A disk that is full is for a person to mend: the watchdog, which
 			// would restart the coordinator, doesn't ask for it.
-			healthy := func(ctx context.Context) error { return errors.Join(coord.Healthy(ctx), accounts.Err()) }
-			web.Go(func() { serveMetrics(ctx, health, healthy, registry, log) })
+			lives := func(ctx context.Context) error {
+				if !serving.Load() { // it opens its ports, which is no reason to restart it
+					return nil
+				}
+				return coord.Healthy(ctx)
+			}
+			serves := func(ctx context.Context) error { return errors.Join(coord.Healthy(ctx), accounts.Err()) }
+			web.Go(func() { serveMetrics(ctx, health, lives, serves, registry, log) })
 		}
 		defer cancel()
 		door, err := admin.Listen(p.Data)
@@ -93,20 +109,25 @@ func serve(ctx context.Context, p parsed) error {
 				log.Error("commands for the running coordinator are not answered any more", "error", err)
 			}
 		})
+		web.Go(func() { desk.reloading.onHangup(ctx) })
 		return coord.Run(ctx)
 	}
 	return osservice.Serve(ctx, run, coord.Healthy)
 }
 
-func newLog(level slog.Level) *slog.Logger {
-	return logTo(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())), level)
+func newLog(level slog.Leveler) *slog.Logger {
+	return logTo(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())), osservice.Journal(os.Stderr), level)
 }
 
-// logTo is text for a person at a terminal, and JSON for everything else.
-func logTo(w io.Writer, terminal bool, level slog.Level) *slog.Logger {
+// logTo is text for a person at a terminal, and JSON for everything else. The
+// journal is told how grave a line is.
+func logTo(w io.Writer, terminal, journal bool, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
-	if terminal {
+	switch {
+	case terminal:
 		return slog.New(slog.NewTextHandler(w, options))
+	case journal:
+		return slog.New(newGraded(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }
@@ -130,16 +151,21 @@ func listenMetrics(p parsed, log *slog.Logger) (net.Listener, error) {
 	return nil, fmt.Errorf("%w: health and metrics can't be served on %v; name another address with --metrics-listen, or off (%w)", config.ErrConfig, at, err)
 }
 
-func serveMetrics(ctx context.Context, l net.Listener, healthy func(context.Context) error, registry *prometheus.Registry, log *slog.Logger) {
+// serveMetrics answers who watches the coordinator. /livez is not well where a
+// restart would help; /healthz, and /readyz by another name, wherever people are
+// not served as they should be.
+func serveMetrics(ctx context.Context, l net.Listener, lives, serves func(context.Context) error, registry *prometheus.Registry, log *slog.Logger) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		if err := healthy(r.Context()); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = io.WriteString(w, "ok\n")
-	})
+	for path, well := range map[string]func(context.Context) error{"/livez": lives, "/readyz": serves, "/healthz": serves} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			if err := well(r.Context()); err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+			_, _ = io.WriteString(w, "ok\n")
+		})
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
