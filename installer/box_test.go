@@ -19,9 +19,9 @@ const patience = 60 * time.Second
 // box is a Debian with a booted systemd, which has something from here: for
 // startBox, the two programs in its /usr/local/bin.
 type box struct {
-	t   *testing.T
-	env []string
-	arg string // binds the programs
+	t    *testing.T
+	env  []string
+	args []string // of systemd-nspawn
 }
 
 // startBox builds the programs and boots a box of its own for the test. The
@@ -33,8 +33,9 @@ func startBox(t *testing.T) *box {
 	})
 }
 
-// bootBox boots a box in which a directory is at a place, filled by fill.
-func bootBox(t *testing.T, place string, fill func(dir string)) *box {
+// bootBox boots a box in which a directory is at a place, filled by fill. args go
+// to systemd-nspawn.
+func bootBox(t *testing.T, place string, fill func(dir string), args ...string) *box {
 	t.Helper()
 	bed.Need(t, "mmdebstrap", "systemd-nspawn", "nsenter", "pgrep")
 	bed.NeedRoot(t)
@@ -56,7 +57,7 @@ func bootBox(t *testing.T, place string, fill func(dir string)) *box {
 		t.Fatal(err)
 	}
 	fill(given)
-	b := &box{t: t, env: []string{"BOX=" + filepath.Join(dir, "box")}, arg: "--bind-ro=" + given + ":" + place}
+	b := &box{t: t, env: []string{"BOX=" + filepath.Join(dir, "box")}, args: append(args, "--bind-ro="+given+":"+place)}
 	t.Cleanup(func() {
 		if out, err := b.script("down"); err != nil {
 			t.Logf("the box did not shut down in order: %v: %s", err, out)
@@ -69,8 +70,14 @@ func bootBox(t *testing.T, place string, fill func(dir string)) *box {
 			t.Logf("the box stays behind: %v", err)
 		}
 	})
-	b.must(b.script("up", b.arg))
+	b.up()
 	return b
+}
+
+// up boots it.
+func (b *box) up() {
+	b.t.Helper()
+	b.must(b.script(append([]string{"up"}, b.args...)...))
 }
 
 // script calls systemd-box.sh.

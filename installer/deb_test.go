@@ -50,7 +50,9 @@ func TestDebianPackages(t *testing.T) {
 	install(two)
 	upgraded := time.Now()
 	b.eventually("another process runs", func() bool { return b.answers() && b.pid() != was })
-	b.eventually("everybody is back", func() bool { return slices.IndexFunc(people, func(name string) bool { return !b.sees(name, people) }) < 0 })
+	b.eventually("everybody is back", func() bool {
+		return slices.IndexFunc(people, func(name string) bool { return !b.sees(name, people) }) < 0
+	})
 	t.Logf("upgrade to everybody back: %v", time.Since(upgraded).Round(10*time.Millisecond))
 	if out := b.does("earshotd", "version"); !strings.Contains(out, version2) {
 		t.Errorf("after the upgrade it is %s", out)

@@ -52,7 +52,7 @@ func TestService(t *testing.T) {
 	b.must(b.script("reboot"))
 	t.Logf("booted to answering: %v", b.eventually("it answers after a reboot", answers))
 	b.must(b.script("powercut"))
-	b.must(b.script("up", b.arg))
+	b.up()
 	t.Logf("booted after a power cut to answering: %v", b.eventually("it answers after a power cut", answers))
 
 	// Installing again changes the registration and not the state; what an
