@@ -84,8 +84,12 @@ func parse(name string, args []string) (parsed, error) {
 			*to = v
 		}
 	}
+	var elsewhere []string // keys that are not the file's
 	flags.Visit(func(f *flag.Flag) {
 		value := f.Value.String()
+		if value != "" {
+			elsewhere = append(elsewhere, strings.ReplaceAll(f.Name, "-", "_"))
+		}
 		if f.Name == "data" { // a service starts elsewhere
 			value = absolute(value)
 		}
@@ -97,7 +101,14 @@ func parse(name string, args []string) (parsed, error) {
 		p.file = absolute(p.file)
 		p.arguments = append(p.arguments, "--config", p.file)
 	}
-	err = p.validate()
+	for _, e := range os.Environ() {
+		if name, value, _ := strings.Cut(e, "="); value != "" {
+			elsewhere = append(elsewhere, strings.ToLower(strings.TrimPrefix(name, "EARSHOT_")))
+		}
+	}
+	if err = p.validate(); err != nil && p.file != "" {
+		err = config.Locate(p.file, err, elsewhere...)
+	}
 	return p, err
 }
 

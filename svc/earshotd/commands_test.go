@@ -30,21 +30,32 @@ func TestMistakesInTheFile(t *testing.T) {
 	for text, parts := range map[string][]string{
 		"\nlisen = ':1'\n":     {"line 2", "lisen"},
 		"listen = ':1\n":       {"line 1"},
-		"log_level = 'loud'\n": {"log_level", "debug"},
+		"log_level = 'loud'\n": {"line 1:", "log_level", "debug"},
 		"listen = ':65534'\n":  {"65534", "65533"},
-		"listen = '203.0.113.7'\nmetrics_listen = 'off'": {"203.0.113.7"},
-		"metrics_listen = '1.2.3.4:80'\n":                {"metrics_listen", "loopback"},
-		"[limits]\nmax_users = -1\n":                     {"limits.max_users", "-1"},
-		"trusted_networks = ['10.0.0.1']":                {"trusted_networks"},
-		"listen = 'no host.invalid:1000'\n":              {"no host.invalid"},
-		"registration = 'closed'\n":                      {"registration", "invite"},
-		"public_host = 'a b'\n":                          {"public_host", "a b"},
-		"certificate = '/x.pem'\n":                       {"certificate_key"},
+		"listen = '203.0.113.7'\nmetrics_listen = 'off'":    {"203.0.113.7"},
+		"metrics_listen = '1.2.3.4:80'\n":                   {"metrics_listen", "loopback"},
+		"[limits]\nmax_users = -1\n":                        {"line 2:", "limits.max_users", "-1"},
+		"\n# a remark\n\n  trusted_networks = ['10.0.0.1']": {"line 4:", "trusted_networks"},
+		"listen = 'no host.invalid:1000'\n":                 {"no host.invalid"},
+		"registration = 'closed'\n":                         {"line 1:", "registration", "invite"},
+		"public_host = 'a b'\n":                             {"public_host", "a b"},
+		"certificate = '/x.pem'\n":                          {"certificate_key"},
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		try(t, nil, "run", "--config", file, "--data", t.TempDir(), "--log-level", "").complains(t, exitFailed, parts...)
+	}
+	// What the file is not to blame for has no line of it.
+	if err := os.WriteFile(file, []byte("log_level = 'info'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []outcome{
+		try(t, nil, "check", "--config", file, "--log-level", "loud"), try(t, []string{"EARSHOT_LOG_LEVEL=loud"}, "check", "--config", file),
+	} {
+		if o.complains(t, exitFailed, "log_level", "loud"); strings.Contains(o.stderr, "line") {
+			t.Errorf("it says %s", o.stderr)
+		}
 	}
 	try(t, nil, "check", "--config", file+".missing").complains(t, exitFailed, file+".missing")
 }

@@ -56,7 +56,7 @@ func realMain(args []string, stdout, stderr io.Writer) int {
 // those that wrap them. The longer one is before the one that it wraps.
 var families = []error{
 	errUsage, osservice.ErrUnsupported, osservice.ErrTimeout, osservice.ErrService,
-	config.ErrConfig, coordinator.ErrConfig, coordinator.ErrPortTaken, engine.ErrEngine,
+	config.ErrConfig, coordinator.ErrConfig, coordinator.ErrPortTaken, engine.ErrNewer, engine.ErrEngine,
 }
 
 // sentence is what a person reads of an error: without its family's name, on

@@ -66,8 +66,9 @@ const (
 )
 
 // Open opens the engine of a data directory, which is made on the first run,
-// with a key of the coordinator. One that another process has is ErrInUse, and
-// one from which something is missing ErrDamaged.
+// with a key of the coordinator. One that another process has is ErrInUse, one
+// from which something is missing ErrDamaged, and one that a later version has
+// written ErrNewer.
 func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -97,6 +98,9 @@ func (e *Engine) open(ctx context.Context) error {
 		if errors.Is(err, ErrInUse) {
 			return fmt.Errorf("%w %s; stop that one, or name another directory with --data", err, e.cfg.Dir)
 		}
+		return err
+	}
+	if err := migrate(e.file(stateName), e.dir); err != nil {
 		return err
 	}
 	if err := e.firstRun(); err != nil {
