@@ -13,7 +13,7 @@ FUZZTIME    ?= 20s
 export EARSHOT_CACHE     ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/earshot
 export EARSHOT_ARTIFACTS ?= $(CURDIR)/artifacts
 
-.PHONY: help build run test test-short cross lint proto fmt bench fuzz nat-matrix nat-theory icons packages deps clean
+.PHONY: help build run test test-short cross lint proto fmt bench fuzz nat-matrix nat-theory icons packages dist deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ icons: ## render PNG and ICO from the SVG sources
 packages: ## deb, rpm, apk and Arch packages of both programs, amd64 and arm64, into dist/
 	go build -modfile=.ci/tools.mod -o .cache/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
 	go run ./installer/linux/pack -version '$(VERSION)' -nfpm .cache/nfpm -out dist
+
+dist: ## everything that is released, into dist/, with checksums and a list of what is in it
+	installer/dist.sh '$(VERSION)' dist
 
 deps: ## install what the tests need from Debian's packages, or say what is missing
 	.ci/deps

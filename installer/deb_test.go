@@ -37,6 +37,11 @@ func TestDebianPackages(t *testing.T) {
 		t.Logf("the buffers, which belong to this machine and not to the box, are %s", out)
 	}
 	t.Run("sandbox", func(t *testing.T) { sandbox(t, b) })
+	for _, verb := range []string{"install", "uninstall"} {
+		if out := b.fails("earshotd", verb); !strings.Contains(out, "as a package") {
+			t.Errorf("beside the package, %s says %s", verb, out)
+		}
+	}
 	link := b.does("earshotd", "link")
 
 	t.Run("reload", func(t *testing.T) { reloads(t, b) })

@@ -135,6 +135,9 @@ func Uninstall() error {
 	if !state.Installed {
 		return ErrNotInstalled
 	}
+	if err := removable(); err != nil {
+		return err
+	}
 	if state.Running || state.Busy {
 		if err := Stop(); err != nil {
 			return err

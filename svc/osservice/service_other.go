@@ -65,3 +65,6 @@ func Serve(ctx context.Context, run func(ctx context.Context, ready func()) erro
 
 // IsService says whether a service manager started this process.
 func IsService() bool { return !service.Interactive() }
+
+// removable refuses nothing: there are no packages.
+func removable() error { return nil }

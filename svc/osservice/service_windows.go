@@ -202,3 +202,6 @@ func reportEnd(ready <-chan struct{}, why error) {
 
 // IsService says whether the service manager started this process.
 func IsService() bool { return !service.Interactive() }
+
+// removable refuses nothing: there are no packages.
+func removable() error { return nil }

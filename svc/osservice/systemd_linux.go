@@ -54,8 +54,24 @@ func visible(path string) error {
 // InstallRestarts says that Install starts a running service anew.
 const InstallRestarts = false
 
+// packagedUnits are where a package of a distribution has the unit.
+var packagedUnits = []string{"/usr/lib/systemd/system/" + Name + ".service", "/lib/systemd/system/" + Name + ".service"}
+
+// packaged refuses to work beside a package, whose unit would be hidden by ours.
+func packaged(instead string) error {
+	for _, file := range packagedUnits {
+		if _, err := os.Stat(file); err == nil {
+			return fmt.Errorf("%w: earshotd is here as a package, which has brought its service along; %s", ErrService, instead)
+		}
+	}
+	return nil
+}
+
 // prepare refuses files that the unit's sandbox keeps from the service.
 func prepare(needs Needs) error {
+	if err := packaged("`systemctl enable --now " + Name + "` starts it, and its configuration is /etc/earshot/earshotd.toml"); err != nil {
+		return err
+	}
 	if needs.Data != needs.DefaultData {
 		return fmt.Errorf("%w: the service can write only its own directory, %s, so its data can't be in %s; leave --data (or the file's data) out",
 			ErrService, needs.DefaultData, needs.Data)
@@ -117,6 +133,9 @@ func removeIfThere(file string) error {
 	}
 	return nil
 }
+
+// removable refuses what isn't ours to remove.
+func removable() error { return packaged("remove the package instead") }
 
 func uninstall() error {
 	if err := systemctl("disable", Name+".service"); err != nil {
