@@ -13,7 +13,7 @@ FUZZTIME    ?= 20s
 export EARSHOT_CACHE     ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/earshot
 export EARSHOT_ARTIFACTS ?= $(CURDIR)/artifacts
 
-.PHONY: help build run test test-short cross lint proto fmt bench fuzz nat-matrix nat-theory icons packages dist deps clean
+.PHONY: help build run test test-short cross lint proto fmt bench fuzz nat-matrix nat-theory icons packages msi dist deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,11 @@ icons: ## render PNG and ICO from the SVG sources
 packages: ## deb, rpm, apk and Arch packages of both programs, amd64 and arm64, into dist/
 	go build -modfile=.ci/tools.mod -o .cache/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
 	go run ./installer/linux/pack -version '$(VERSION)' -nfpm .cache/nfpm -out dist
+
+msi: ## Windows installers of both programs, into dist/; EARSHOT_SIGN_PFX names a certificate
+	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -trimpath -ldflags '$(LDFLAGS)' -o .cache/windows/ ./svc/earshotd
+	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -trimpath -ldflags '$(LDFLAGS) -H windowsgui' -o .cache/windows/ ./tray/earshot
+	go run ./installer/windows/msi -version '$(VERSION)' -programs .cache/windows -out dist
 
 dist: ## everything that is released, into dist/, with checksums and a list of what is in it
 	installer/dist.sh '$(VERSION)' dist

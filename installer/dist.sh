@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds every artefact of a release into a directory, the same bytes each time: packages for Linux, archives
-# for the other systems, what is in them (SBOM, CycloneDX), and the checksums of all.
+# Builds every artefact of a release into a directory, the same bytes each time but for the Windows installers:
+# packages for Linux, archives for the other systems, what is in them (SBOM, CycloneDX), and the checksums of all.
 #
 #   installer/dist.sh VERSION DIRECTORY
 set -euo pipefail
@@ -38,5 +38,7 @@ for platform in linux/amd64 linux/arm64 windows/amd64 darwin/arm64; do
   esac
 done
 
+# Not the same bytes each time: wixl writes the moment of its run, and a compound file has no other place for it.
+go run ./installer/windows/msi -version "$version" -programs "$work/earshot-${version#v}-windows-amd64" -out "$out"
 go run ./installer/sbom -version "$version" ./svc/earshotd ./tray/earshot >"$out/earshot-${version#v}.cdx.json"
 (cd "$out" && sha256sum -- * >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" .)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -29,7 +31,7 @@ func init() {
 		"start":     verb(osservice.Start, "earshotd has started."),
 		"stop":      verb(osservice.Stop, "earshotd has stopped."),
 		"restart":   verb(osservice.Restart, "earshotd has restarted."),
-		"uninstall": verb(osservice.Uninstall, "earshotd is no service any more. Its data is where it was."),
+		"uninstall": uninstall,
 		"status":    status,
 		"link":      asking("link", nil, link, "host"),
 		"invite":    asking("invite", nil, invite, "expires", "host"),
@@ -226,6 +228,52 @@ func verb(do func() error, done string) func([]string, io.Writer) error {
 		fmt.Fprintln(stdout, done)
 		return nil
 	}
+}
+
+// uninstall removes the service, and its data if that is said.
+func uninstall(args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("uninstall", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	purge := flags.Bool("purge", false, "")
+	data := flags.String("data", "", "")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *data != "" && !*purge {
+		return fmt.Errorf("%w: this is written `earshotd uninstall` or `earshotd uninstall --purge [--data DIR]`", errUsage)
+	}
+	if err := osservice.Uninstall(); err != nil {
+		return err
+	}
+	if !*purge {
+		_, err := fmt.Fprintln(stdout, "earshotd is no service any more. Its data is where it was.")
+		return err
+	}
+	dir := cmp.Or(*data, config.Defaults().Data)
+	if err := deleteData(dir); err != nil {
+		return fmt.Errorf("earshotd is no service any more, and its data is still there: %w", err)
+	}
+	_, err := fmt.Fprintf(stdout, "earshotd is no service any more, and its data in %s is deleted.\n", dir)
+	return err
+}
+
+// deleteData removes a data directory, and where it leads to if it is a link, as
+// systemd makes one. What isn't one of earshotd's is left alone.
+func deleteData(dir string) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(real, "engine")); err != nil {
+		return fmt.Errorf("%s is no data directory of earshotd", dir)
+	}
+	if err := os.RemoveAll(real); err != nil {
+		return err
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // status succeeds only if the service runs, so that scripts may ask.
