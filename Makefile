@@ -73,6 +73,7 @@ packages: ## deb, rpm, apk and Arch packages of both programs, amd64 and arm64, 
 msi: ## Windows installers of both programs, into dist/; EARSHOT_SIGN_PFX names a certificate
 	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -trimpath -ldflags '$(LDFLAGS)' -o .cache/windows/ ./svc/earshotd
 	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -trimpath -ldflags '$(LDFLAGS) -H windowsgui' -o .cache/windows/ ./tray/earshot
+	installer/windows/resources.sh '$(VERSION)' .cache/windows/*.exe
 	go run ./installer/windows/msi -version '$(VERSION)' -programs .cache/windows -out dist
 
 dist: ## everything that is released, into dist/, with checksums and a list of what is in it

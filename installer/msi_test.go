@@ -3,11 +3,14 @@
 package installer
 
 import (
+	"bytes"
+	"debug/pe"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"earshot/installer/bed"
 )
@@ -25,6 +28,11 @@ func TestMSI(t *testing.T) {
 	programs := t.TempDir()
 	move(t, w.BuildService("./svc/earshotd"), filepath.Join(programs, "earshotd.exe"))
 	move(t, w.Build("./tray/earshot", "-ldflags", "-H windowsgui"), filepath.Join(programs, "earshot.exe"))
+	output(t, filepath.Join(bed.ModuleRoot(t), "installer", "windows", "resources.sh"), version1,
+		filepath.Join(programs, "earshotd.exe"), filepath.Join(programs, "earshot.exe"))
+	for _, program := range []string{"earshotd.exe", "earshot.exe"} {
+		resources(t, filepath.Join(programs, program))
+	}
 	authority := certificate(t)
 	out := t.TempDir()
 	for _, version := range []string{"0.1.0", version2} {
@@ -128,6 +136,36 @@ func clientMSI(t *testing.T, w *bed.Wine, msi func(program, version string) stri
 
 // asked is for wine, which asks a component's condition again when it removes it.
 const asked = "SERVER=any"
+
+// resources looks for what Windows shows of a program, and how it treats it.
+func resources(t *testing.T, file string) {
+	t.Helper()
+	program, err := pe.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	section := program.Section(".rsrc")
+	if section == nil {
+		t.Fatalf("%s has no resources", file)
+	}
+	content, err := section.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide := func(text string) []byte {
+		var b []byte
+		for _, unit := range utf16.Encode([]rune(text)) {
+			b = append(b, byte(unit), byte(unit>>8))
+		}
+		return b
+	}
+	for _, want := range [][]byte{[]byte("permonitorv2"), []byte("longPathAware"), []byte("Microsoft.Windows.Common-Controls"), wide(version1), wide("0.1.0"), wide("Earshot")} {
+		if !bytes.Contains(bytes.ToLower(content), bytes.ToLower(want)) {
+			t.Errorf("%s has no %q", file, want)
+		}
+	}
+}
 
 // upgrade puts one version in the place of another. Windows removes the old one by
 // itself and tells both what it does; wine doesn't tell the old one, so here each is
