@@ -137,7 +137,7 @@ func files(t *testing.T, dir string) {
 			program, _, _ := strings.Cut(line, " ")
 			script := `source "$1"; COMP_WORDS=($2); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _` + program + `; printf '%s\n' "${COMPREPLY[@]}"`
 			got := strings.Fields(output(t, "bash", "-c", script, "bash", in("usr/share/bash-completion/completions/"+program), line))
-			for _, word := range strings.Fields(want) {
+			for word := range strings.FieldsSeq(want) {
 				if !strings.Contains(" "+strings.Join(got, " ")+" ", " "+word+" ") {
 					t.Errorf("%q completes to %q, without %s", line, got, word)
 				}

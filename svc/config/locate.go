@@ -36,10 +36,10 @@ func keysIn(sentence string) (keys []string) {
 	var places []place
 	var walk func(of reflect.Type, under string)
 	walk = func(of reflect.Type, under string) {
-		for i := range of.NumField() {
-			key := under + of.Field(i).Tag.Get("toml")
-			if of.Field(i).Type.Kind() == reflect.Struct {
-				walk(of.Field(i).Type, key+".")
+		for field := range of.Fields() {
+			key := under + field.Tag.Get("toml")
+			if field.Type.Kind() == reflect.Struct {
+				walk(field.Type, key+".")
 				continue
 			}
 			if at := regexp.MustCompile(`(^|[^\w.-])` + regexp.QuoteMeta(key) + `($|[^\w.-])`).FindStringIndex(sentence); at != nil {

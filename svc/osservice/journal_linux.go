@@ -18,5 +18,5 @@ func Journal(file *os.File) bool {
 		return false
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && uint64(stat.Dev) == device && stat.Ino == inode
+	return ok && stat.Dev == device && stat.Ino == inode
 }

@@ -39,7 +39,7 @@ func arrange(p *i18n.Printer, status chat.Status, roster []chat.Person, all *[sl
 	recent := pick(people, func(s *standing) bool { return !s.LastMessage.IsZero() })
 	slices.SortStableFunc(recent, func(a, b *standing) int { return b.LastMessage.Compare(a.LastMessage) })
 	a.section("MenuRecent", recent, maxRecent)
-	more := 0
+	var more int
 	if departments := departments(people); len(departments) > 0 {
 		more = a.groups(departments, status.Own.Department)
 	} else {
