@@ -30,7 +30,12 @@ for platform in linux/amd64 linux/arm64 windows/amd64 darwin/arm64; do
   go build -trimpath -ldflags "-s -w -buildid= -X main.version=$version" -o "$dir/" ./svc/earshotd
   go build -trimpath -ldflags "-s -w -buildid= -X main.version=$version$gui" -o "$dir/" ./tray/earshot
   unset GOOS GOARCH
-  case $platform in windows/*) installer/windows/resources.sh "$version" "$dir"/*.exe ;; esac
+  case $platform in
+    windows/*)
+      installer/windows/resources.sh "$version" "$dir"/*.exe
+      go run ./installer/windows/admx -out "$dir/PolicyDefinitions"
+      ;;
+  esac
   cp README.md README.zh-CN.md LICENSE CHANGELOG.md svc/config/earshotd.example.toml "$dir/"
   find "$dir" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
   case $platform in

@@ -104,14 +104,22 @@ func TestLanguagesSayTheSame(t *testing.T) {
 }
 
 var (
-	anID  = regexp.MustCompile(`"((?:Cli|Engine|Menu|Notify|Popup|Settings|Doctor|History)[A-Z]\w*)"`)
+	anID  = regexp.MustCompile(`"((?:Cli|Engine|Menu|Notify|Popup|Settings|Doctor|History|Admx)[A-Z]\w*)"`)
 	aCall = regexp.MustCompile(`\.T\("(\w+)"`)
 )
 
-// sources calls visit with each Go file of the module's client that is no test.
+// sources calls visit with each Go file of the client, and of what installs it, that
+// is no test.
 func sources(t *testing.T, visit func(file, text string)) {
 	t.Helper()
-	err := filepath.WalkDir("..", func(file string, entry fs.DirEntry, err error) error {
+	for _, root := range []string{"..", "../../installer"} {
+		sourcesBelow(t, root, visit)
+	}
+}
+
+func sourcesBelow(t *testing.T, root string, visit func(file, text string)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, ".html") || strings.HasSuffix(file, "_test.go") {
 			return err
 		}
