@@ -166,6 +166,10 @@ func check(args []string, stdout io.Writer) error {
 }
 
 func install(args []string, stdout io.Writer) error {
+	args, firewall, err := takeFirewall(args)
+	if err != nil {
+		return err
+	}
 	p, err := parse("install", args)
 	if err != nil {
 		return err
@@ -179,8 +183,37 @@ func install(args []string, stdout io.Writer) error {
 	}); err != nil {
 		return err
 	}
+	if firewall {
+		if err := osservice.Firewall(true); err != nil {
+			fmt.Fprintf(stdout, "The firewall was not told: %v. Let UDP and TCP port %d and the next two in yourself.\n", err, p.coordinator.Listen.Port())
+		}
+	}
 	_, err = io.WriteString(stdout, installed(before.Running, osservice.InstallRestarts, os.Environ()))
 	return err
+}
+
+// takeFirewall takes --firewall, which is install's alone and not the service's, out of
+// a command line.
+func takeFirewall(args []string) (rest []string, on bool, err error) {
+	on = true
+	for i := 0; i < len(args); i++ {
+		name, value, given := strings.Cut(args[i], "=")
+		if name != "--firewall" && name != "-firewall" {
+			rest = append(rest, args[i])
+			continue
+		}
+		if !given && i+1 < len(args) {
+			i++
+			value = args[i]
+		}
+		switch value {
+		case "on", "off":
+			on = value == "on"
+		default:
+			return nil, false, fmt.Errorf("%w: --firewall is on or off", errUsage)
+		}
+	}
+	return rest, on, nil
 }
 
 // installed says what has happened and what is left to do. restarted: this
@@ -242,6 +275,7 @@ func uninstall(args []string, stdout io.Writer) error {
 	if err := osservice.Uninstall(); err != nil {
 		return err
 	}
+	_ = osservice.Firewall(false) // a rule for a program that is gone harms nobody
 	if !*purge {
 		_, err := fmt.Fprintln(stdout, "earshotd is no service any more. Its data is where it was.")
 		return err

@@ -11,7 +11,7 @@ import (
 
 func TestUsageErrors(t *testing.T) {
 	for _, args := range [][]string{
-		{}, {"serve"}, {"run", "--lisen", ":1"}, {"run", "now"}, {"run", "--listen"}, {"check", "x"},
+		{}, {"serve"}, {"install", "--firewall"}, {"install", "--firewall=maybe"}, {"uninstall", "--data", "x"}, {"run", "--lisen", ":1"}, {"run", "now"}, {"run", "--listen"}, {"check", "x"},
 		{"status", "x"}, {"start", "x"}, {"example", "x"}, {"version", "x"},
 		{"user"}, {"user", "rename"}, {"user", "list", "x"}, {"user", "show"}, {"user", "remove-device", "ann"},
 		{"user", "approve", "ann", "--host", "h"}, {"invite", "ann"}, {"invite", "--expires", "soon"}, {"link", "x"},

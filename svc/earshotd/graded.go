@@ -6,34 +6,19 @@ import (
 	"log/slog"
 )
 
-// graded writes a line's gravity in front of it, as the journal reads it
-// (sd-daemon(3)), so that `journalctl -p warning` shows what it should. The rest
-// stays JSON: the journal's own protocol would need a socket of its own, and tell
-// people with `journalctl -o cat | jq` less.
+// graded writes each record as JSON to where its gravity leads. The system's log
+// reads the gravity there; the rest stays JSON, because the journal's own protocol
+// would tell people with `journalctl -o cat | jq` less.
 type graded struct {
 	slog.Handler
 	by map[slog.Level]slog.Handler
 }
 
-// prefixed writes something before each line, in one go.
-type prefixed struct {
-	prefix string
-	w      io.Writer
-}
-
-func (p prefixed) Write(line []byte) (int, error) {
-	if _, err := p.w.Write(append([]byte(p.prefix), line...)); err != nil {
-		return 0, err
-	}
-	return len(line), nil
-}
-
-func newGraded(w io.Writer, options *slog.HandlerOptions) graded {
-	g := graded{by: make(map[slog.Level]slog.Handler)}
-	for level, prefix := range map[slog.Level]string{
-		slog.LevelDebug: "<7>", slog.LevelInfo: "<6>", slog.LevelWarn: "<4>", slog.LevelError: "<3>",
-	} {
-		g.by[level] = slog.NewJSONHandler(prefixed{prefix, w}, options)
+// newGraded needs a writer for each of slog's four levels.
+func newGraded(writers map[slog.Level]io.Writer, options *slog.HandlerOptions) graded {
+	g := graded{by: make(map[slog.Level]slog.Handler, len(writers))}
+	for level, w := range writers {
+		g.by[level] = slog.NewJSONHandler(w, options)
 	}
 	g.Handler = g.by[slog.LevelInfo]
 	return g

@@ -56,7 +56,7 @@ func TestWhatInstallSays(t *testing.T) {
 func TestLogFormat(t *testing.T) {
 	for terminal, want := range map[bool]string{true: "level=WARN msg=words\n", false: `"level":"WARN","msg":"words"}`} {
 		var b strings.Builder
-		log := logTo(&b, terminal, false, slog.LevelWarn)
+		log := logTo(&b, terminal, nil, slog.LevelWarn)
 		log.Info("too quiet")
 		log.Warn("words")
 		if !strings.HasSuffix(strings.TrimSpace(b.String())+"\n", strings.TrimSpace(want)+"\n") || strings.Count(b.String(), "\n") != 1 {

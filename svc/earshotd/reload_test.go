@@ -114,10 +114,20 @@ func (p *process) loggedWith(message string, holds func(map[string]any) bool) {
 	}
 }
 
-// Every line for the journal begins with how grave it is.
+// level writes the name of a level before each line.
+type level struct {
+	name string
+	w    io.Writer
+}
+
+func (l level) Write(line []byte) (int, error) { return l.w.Write(append([]byte(l.name), line...)) }
+
+// Every line goes where its gravity leads, with all that belongs to it.
 func TestGraded(t *testing.T) {
 	var b bytes.Buffer
-	log := logTo(&b, false, true, slog.LevelDebug).With("who", "ann").WithGroup("g")
+	log := logTo(nil, false, map[slog.Level]io.Writer{
+		slog.LevelDebug: level{"<7>", &b}, slog.LevelInfo: level{"<6>", &b}, slog.LevelWarn: level{"<4>", &b}, slog.LevelError: level{"<3>", &b},
+	}, slog.LevelDebug).With("who", "ann").WithGroup("g")
 	log.Debug("d", "n", 1)
 	log.Info("i")
 	log.Warn("w")

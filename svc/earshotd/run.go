@@ -116,18 +116,18 @@ func serve(ctx context.Context, p parsed, again func() (parsed, error)) error {
 }
 
 func newLog(level slog.Leveler) *slog.Logger {
-	return logTo(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())), osservice.Journal(os.Stderr), level)
+	return logTo(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())), osservice.Logs(os.Stderr), level)
 }
 
-// logTo is text for a person at a terminal, and JSON for everything else. The
-// journal is told how grave a line is.
-func logTo(w io.Writer, terminal, journal bool, level slog.Leveler) *slog.Logger {
+// logTo is text for a person at a terminal, and JSON for everything else. by is where
+// lines go that the system's log takes by their gravity, if it does.
+func logTo(w io.Writer, terminal bool, by map[slog.Level]io.Writer, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	switch {
 	case terminal:
 		return slog.New(slog.NewTextHandler(w, options))
-	case journal:
-		return slog.New(newGraded(w, options))
+	case by != nil:
+		return slog.New(newGraded(by, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }

@@ -18,7 +18,7 @@ var corrections = map[string][]string{
 		secure + "SERVER;NOAUTOSTART" + known,
 	},
 	"earshotd": {
-		secure + "LISTEN;DATA;NOSTART;PURGE" + known,
+		secure + "LISTEN;DATA;FIREWALL;NOSTART;PURGE" + known,
 		"UPDATE `InstallExecuteSequence` SET `Sequence`=1605 WHERE `Action`='UnregisterAndPurge'",
 		"UPDATE `InstallExecuteSequence` SET `Sequence`=1510 WHERE `Action`='StopOld'",
 		"UPDATE `InstallExecuteSequence` SET `Sequence`=1610 WHERE `Action`='Unregister'",
@@ -39,6 +39,7 @@ var corrections = map[string][]string{
 //
 //	LISTEN       where people log in; :13277
 //	DATA         the data directory; %ProgramData%\Earshot
+//	FIREWALL=off leave the firewall alone
 //	NOSTART=1    don't start the service now
 //	PURGE=1      with /x: delete the data, too; with DATA if that was given
 var coordinator = template.Must(template.New("earshotd").Parse(`<?xml version="1.0" encoding="utf-8"?>
@@ -51,6 +52,7 @@ var coordinator = template.Must(template.New("earshotd").Parse(`<?xml version="1
     <Icon Id="earshot.ico" SourceFile="{{.Icon}}"/>
     <Property Id="ARPPRODUCTICON" Value="earshot.ico"/>
     <Property Id="LISTEN" Value=":13277"/>
+    <Property Id="FIREWALL" Value="on"/>
     <Directory Id="TARGETDIR" Name="SourceDir">
       <Directory Id="ProgramFiles64Folder">
         <Directory Id="INSTALLDIR" Name="Earshot">
@@ -62,8 +64,8 @@ var coordinator = template.Must(template.New("earshotd").Parse(`<?xml version="1
     </Directory>
     <Feature Id="Main" Level="1"><ComponentRef Id="Program"/></Feature>
     <CustomAction Id="StopOld" FileKey="earshotd.exe" ExeCommand="stop" Execute="deferred" Impersonate="no" Return="ignore"/>
-    <CustomAction Id="Register" FileKey="earshotd.exe" ExeCommand="install --listen [LISTEN]" Execute="deferred" Impersonate="no" Return="check"/>
-    <CustomAction Id="RegisterWithData" FileKey="earshotd.exe" ExeCommand="install --listen [LISTEN] --data &quot;[DATA]&quot;" Execute="deferred" Impersonate="no" Return="check"/>
+    <CustomAction Id="Register" FileKey="earshotd.exe" ExeCommand="install --firewall [FIREWALL] --listen [LISTEN]" Execute="deferred" Impersonate="no" Return="check"/>
+    <CustomAction Id="RegisterWithData" FileKey="earshotd.exe" ExeCommand="install --firewall [FIREWALL] --listen [LISTEN] --data &quot;[DATA]&quot;" Execute="deferred" Impersonate="no" Return="check"/>
     <CustomAction Id="Start" FileKey="earshotd.exe" ExeCommand="start" Execute="deferred" Impersonate="no" Return="ignore"/>
     <CustomAction Id="UnregisterAndPurge" FileKey="earshotd.exe" ExeCommand="uninstall --purge --data &quot;[DATA]&quot;" Execute="deferred" Impersonate="no" Return="ignore"/>
     <CustomAction Id="Unregister" FileKey="earshotd.exe" ExeCommand="uninstall" Execute="deferred" Impersonate="no" Return="ignore"/>
