@@ -139,34 +139,131 @@ func newcomerFrame(b *testing.B) []byte {
 
 // BenchmarkStorm is a coordinator that has started anew, until every one of N
 // clients has logged in and knows all others; its floor is as many TLS
-// handshakes with proofs of both keys.
+// handshakes with proofs of both keys. The clients are another process on the
+// same processors; cpu is the coordinator's own share, and all the time that
+// passes.
 func BenchmarkStorm(b *testing.B) {
-	const n = 2000
-	b.Run("floor", func(b *testing.B) {
-		for b.Loop() {
-			conns, c := connected(b, n)
+	b.Run("2000/floor", func(b *testing.B) {
+		storms(b, func() time.Duration {
+			before := cpu(b)
+			conns, c := connected(b, 2000)
+			used := cpu(b) - before
 			b.StopTimer()
 			c.end()
 			for _, conn := range conns {
 				conn.Close()
 			}
 			b.StartTimer()
-		}
+			return used
+		})
 	})
-	b.Run("coordinator", func(b *testing.B) {
-		for b.Loop() {
-			b.StopTimer()
-			s, c := benchServer(b), startCrowd(b)
-			c.do("until %d", n) // everybody's coming is one change
-			b.StartTimer()
-			c.tell("login %d %v", n, s.addr)
-			c.knew()
-			b.StopTimer()
-			c.end()
-			s.stop()
-			b.StartTimer()
+	for _, n := range []int{1000, 2000, 5000} {
+		b.Run(fmt.Sprint(n, "/coordinator"), func(b *testing.B) {
+			storms(b, func() time.Duration {
+				b.StopTimer()
+				s, c := benchServer(b), startCrowd(b)
+				c.do("keys %d", n)
+				c.do("until %d", n) // everybody's coming is one change
+				before := cpu(b)
+				b.StartTimer()
+				c.tell("login %d %v", n, s.addr)
+				c.knew()
+				b.StopTimer()
+				used := cpu(b) - before
+				c.end()
+				s.stop()
+				b.StartTimer()
+				return used
+			})
+		})
+	}
+}
+
+// storms reports what the storms of a benchmark have used.
+func storms(b *testing.B, storm func() time.Duration) {
+	var used time.Duration
+	for b.Loop() {
+		used += storm()
+	}
+	b.ReportMetric(float64(used.Milliseconds())/float64(b.N), "cpu-ms/storm")
+}
+
+// BenchmarkStatusStorm is N clients of whom one hundred a second, and five hundred,
+// change their status one after the other: the processor time of each
+// change at each client while it goes on.
+func BenchmarkStatusStorm(b *testing.B) {
+	for _, n := range []int{1000, 2000, 5000} {
+		for _, rate := range []int{100, 500} {
+			b.Run(fmt.Sprint(n, "/per-second=", rate), func(b *testing.B) {
+				s := benchServer(b)
+				c := s.loggedIn(n)
+				users, _ := s.roster.Snapshot()
+				changes := rate // for a second
+				before, texts := cpu(b), 0
+				for b.Loop() {
+					_, at := s.roster.Snapshot()
+					c.do("until %d", at.Seq+uint64(changes))
+					tick := time.NewTicker(time.Second / time.Duration(rate))
+					for i := range changes {
+						<-tick.C
+						texts++
+						s.roster.Update(users[i%n].ID, func(u *roster.User) {
+							secure := *u.Secure
+							secure.Status.Text = fmt.Sprint(texts)
+							u.Secure = &secure
+						})
+					}
+					tick.Stop()
+					c.knew()
+				}
+				used := cpu(b) - before
+				b.ReportMetric(float64(used)/float64(b.N)/float64(n)/float64(changes), "cpu-ns/delivered")
+			})
 		}
-	})
+	}
+}
+
+// BenchmarkNewcomer is one login among N who are there, from the Hello until
+// everybody is known.
+func BenchmarkNewcomer(b *testing.B) {
+	for _, n := range []int{1000, 5000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := benchServer(b)
+			for i := range n {
+				user := newcomer()
+				user.Name = fmt.Sprint("user ", i)
+				if _, _, err := s.roster.Add(user); err != nil {
+					b.Fatal(err)
+				}
+			}
+			config := identity.ClientTLS(identity.NewKey().Certificate(), identity.ALPNControl, nil)
+			hello := wire.Append(nil, &wire.ToCoordinator{Body: &wire.ToCoordinator_Hello{Hello: (&client{name: "newcomer"}).hello()}})
+			for b.Loop() {
+				b.StopTimer()
+				raw, err := hostnet.OS.Dial(b.Context(), s.addr)
+				if err != nil {
+					b.Fatal(err)
+				}
+				conn := tls.Client(raw, config)
+				if err := conn.Handshake(); err != nil {
+					b.Fatal(err)
+				}
+				whole := &crowdMembers{reached: make(chan struct{}, 1), all: 1}
+				whole.target.Store(1)
+				var following sync.WaitGroup
+				following.Go(func() { whole.follow(conn, true) })
+				b.StartTimer()
+				if _, err := conn.Write(hello); err != nil {
+					b.Fatal(err)
+				}
+				<-whole.reached
+				b.StopTimer()
+				raw.Close()
+				following.Wait()
+				b.StartTimer()
+			}
+		})
+	}
 }
 
 // BenchmarkIdleMemory is what one client that does nothing costs the

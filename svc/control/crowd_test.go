@@ -28,6 +28,7 @@ import (
 // taken for the coordinator's. It is this test's program with crowdEnv set,
 // and does what lines of its input say:
 //
+//	keys N             answer when N keys and certificates are made
 //	connect N ADDRESS  make N bare TLS connections; frames count as they come
 //	login N ADDRESS    log N users in, without an answer
 //	until SEQUENCE     answer when everybody knows the roster up to there
@@ -57,6 +58,12 @@ func runCrowd() {
 				slices.Sort(c.times)
 				fmt.Println(c.times[len(c.times)/2], c.times[len(c.times)*99/100], c.times[len(c.times)-1])
 			}()
+		case scan(line, "keys %d", &n):
+			c.certificates = make([]tls.Certificate, n)
+			for i := range c.certificates {
+				c.certificates[i] = identity.NewKey().Certificate()
+			}
+			fmt.Println("made")
 		case scan(line, "connect %d %s", &n, &to):
 			c.members(n, netip.MustParseAddrPort(to), false)
 			fmt.Println("connected")
@@ -74,6 +81,8 @@ func scan(line, format string, to ...any) bool {
 type crowdMembers struct {
 	target  atomic.Uint64
 	reached chan struct{}
+	// certificates are those that were asked for; others are made as needed.
+	certificates []tls.Certificate
 
 	mu    sync.Mutex
 	times []int64 // of those who have reached the target
@@ -114,7 +123,13 @@ func (c *crowdMembers) member(i int, to netip.AddrPort, login bool) {
 	if err != nil {
 		panic(err)
 	}
-	conn := tls.Client(raw, identity.ClientTLS(identity.NewKey().Certificate(), identity.ALPNControl, nil))
+	var certificate tls.Certificate
+	if i < len(c.certificates) {
+		certificate = c.certificates[i]
+	} else {
+		certificate = identity.NewKey().Certificate()
+	}
+	conn := tls.Client(raw, identity.ClientTLS(certificate, identity.ALPNControl, nil))
 	if err := conn.Handshake(); err != nil {
 		panic(err)
 	}

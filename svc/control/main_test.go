@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 type memory struct {
 	mu       sync.Mutex
 	accounts map[string]engine.Account
+	owners   map[identity.PublicKey]string // name keys
 	server   *Server
 	fails    error // of every Claim
 }
@@ -52,12 +53,8 @@ func (a *memory) Lookup(name string) (engine.Account, bool) {
 func (a *memory) OwnerOf(device identity.PublicKey) (engine.Account, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, account := range a.accounts {
-		if _, has := account.Device(device); has {
-			return account, true
-		}
-	}
-	return engine.Account{}, false
+	account, ok := a.accounts[a.owners[device]]
+	return account, ok
 }
 
 func (a *memory) Claim(_ context.Context, name string, d engine.Device, policy engine.Policy, _ string) (engine.Account, error) {
@@ -100,6 +97,12 @@ func (a *memory) set(after engine.Account) {
 	a.mu.Lock()
 	before := a.accounts[classic.NameKey(after.Name)]
 	a.accounts[classic.NameKey(after.Name)] = after
+	for _, d := range before.Devices {
+		delete(a.owners, d.Key)
+	}
+	for _, d := range after.Devices {
+		a.owners[d.Key] = classic.NameKey(after.Name)
+	}
 	a.mu.Unlock()
 	a.server.AccountChanged(before, after)
 }
@@ -124,7 +127,7 @@ func serve(t testing.TB, n hostnet.Net, at netip.AddrPort, configure ...func(*Co
 	}
 	b := &bed{
 		TB: t, roster: roster.New(), key: identity.NewKey(), addr: hostnet.AddrPort(l.Addr()),
-		accounts: &memory{accounts: make(map[string]engine.Account)},
+		accounts: &memory{accounts: make(map[string]engine.Account), owners: make(map[identity.PublicKey]string)},
 	}
 	certificate := b.key.Certificate()
 	cfg := Config{

@@ -46,8 +46,12 @@ type session struct {
 
 	// These belong to the writer, once it runs. The zero position asks for
 	// everybody.
-	at    roster.Position
-	wrote time.Time // the last change
+	at       roster.Position
+	wrote    time.Time   // the last change
+	deadline time.Time   // of writes, as it was set last
+	round    *time.Timer // nil when nothing goes on
+	paused   bool        // what is written next has waited for a round's end
+	busy     bool        // so had what was written last
 
 	wake chan struct{} // to the writer: something is said, or the session ended
 	done chan struct{} // closed by the writer at its end
@@ -109,7 +113,7 @@ func (c *session) endFor(reason string, last *refusal) {
 var pongFrame = wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Pong{Pong: new(wire.Pong)}})
 
 // take returns what is to be written besides the roster, and whether that is
-// the end. It gives the write that follows its time.
+// the end.
 func (c *session) take() (own []byte, over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,7 +132,6 @@ func (c *session) take() (own []byte, over bool) {
 		c.pong = false
 		own = append(own[:len(own):len(own)], pongFrame...)
 	}
-	_ = c.raw.SetWriteDeadline(time.Now().Add(writeTime))
 	return own, false
 }
 
@@ -151,20 +154,16 @@ func (c *session) write() {
 		case err != nil:
 			err = c.writeWhole(own)
 		case len(own) == 0 && len(frames) == 0:
-			select {
-			case <-c.wake:
-			case <-c.server.cfg.Roster.Changed(c.at):
-			}
+			c.rest()
 		case len(own) == 0 && c.early():
 			// What comes meanwhile goes in one write with it.
 		default:
 			if len(own) > 0 {
 				frames = append(own[:len(own):len(own)], frames...)
 			}
-			if _, err = c.conn.Write(frames); err == nil {
-				if next != c.at {
-					c.wrote = time.Now()
-				}
+			c.writeTime()
+			if _, err = c.conn.Write(frames); err == nil && next != c.at {
+				c.wrote, c.busy, c.paused = time.Now(), c.paused, false
 				c.server.metrics.delivered.Add(float64(next.Seq - c.at.Seq))
 				c.at = next
 			}
@@ -186,6 +185,23 @@ func (c *session) write() {
 // the heels of the other cost more, and come later.
 const roundCost = 25 * time.Microsecond
 
+// rest waits until there may be something to write. In the middle of a storm it
+// first waits for the end of the round: whoever sleeps until then is woken
+// once a round, and not by its first change, too.
+func (c *session) rest() {
+	if c.busy {
+		c.busy = false
+		if c.early() {
+			return
+		}
+	}
+	c.round, c.paused = nil, false
+	select {
+	case <-c.wake:
+	case <-c.server.cfg.Roster.Changed(c.at):
+	}
+}
+
 // early waits, if a change was written less than a round ago, until the round
 // is over or something else is to be said. It is false if nobody had to wait.
 func (c *session) early() bool {
@@ -193,10 +209,14 @@ func (c *session) early() bool {
 	if wait <= 0 {
 		return false
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	if c.round == nil {
+		c.round = time.NewTimer(wait)
+	} else {
+		c.round.Reset(wait)
+	}
+	c.paused = true
 	select {
-	case <-timer.C:
+	case <-c.round.C:
 	case <-c.wake:
 	}
 	return true
@@ -215,7 +235,7 @@ func (c *session) writeWhole(own []byte) error {
 			break
 		}
 		*buf = frames[:0]
-		_ = c.writeTime()
+		c.writeTime()
 		if _, err := c.conn.Write(frames); err != nil {
 			return err
 		}
@@ -225,14 +245,19 @@ func (c *session) writeWhole(own []byte) error {
 	return nil
 }
 
-// writeTime gives the next write its time, unless the session is over.
-func (c *session) writeTime() error {
+// writeTime gives the next write its time, unless the session is over. To move
+// a deadline costs a timer of the runtime, so one that is a second short stays.
+func (c *session) writeTime() {
+	now := time.Now()
+	if c.deadline.Sub(now) > writeTime-time.Second {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
-		return nil
+	if !c.over {
+		c.deadline = now.Add(writeTime)
+		_ = c.raw.SetWriteDeadline(c.deadline)
 	}
-	return c.raw.SetWriteDeadline(time.Now().Add(writeTime))
 }
 
 // readTime gives the next frame its time, unless the session is over.
