@@ -180,10 +180,12 @@ func (c *session) write() {
 	}
 }
 
-// roundCost is what a write to one device takes while much goes on. To write everybody
-// more often than all of that takes would only make changes that come one on
-// the heels of the other cost more, and come later.
-const roundCost = 25 * time.Microsecond
+// roundCost is how long everybody waits, for each device online, between two
+// writes while much goes on: five times what a write takes, so that telling
+// takes at most a fifth of a processor from those who are logging in. To write
+// more often costs more and has them all know later, after a restart with two
+// thousand devices twice as late; svc/PERFORMANCE.md has the measurements.
+const roundCost = 50 * time.Microsecond
 
 // rest waits until there may be something to write. In the middle of a storm it
 // first waits for the end of the round: whoever sleeps until then is woken
