@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"earshot/tray/chat"
+	"earshot/tray/profile"
 )
 
 // The coordinator is killed and started again in the middle of a conversation:
@@ -72,5 +73,26 @@ func TestClientKilled(t *testing.T) {
 		ann.mark()
 		bo.start(t)
 		ann.wait(t, bo.name+"'s return", isLogin(bo.name))
+	}
+}
+
+// A command that works on the profile while no client runs has it for a moment. A
+// client that starts in that moment waits for it.
+func TestStartBesideACommand(t *testing.T) {
+	c := startCoordinator(t)
+	ann := newClient(t, c, "Ann")
+	dir, err := profile.Open(ann.profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := dir.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	released := time.AfterFunc(500*time.Millisecond, func() { _ = lock.Release() })
+	defer released.Stop()
+	ann.start(t)
+	if got := ann.status(t).Connection; got != chat.Online && got != chat.Connecting {
+		t.Errorf("it is %s", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"earshot/tray/chat"
 	"earshot/tray/client"
 	"earshot/tray/historypage"
 	"earshot/tray/i18n"
@@ -33,9 +34,12 @@ func (c *command) start() (err error) {
 		// Whoever starts it from a menu or at login sees no terminal.
 		defer func() { tell(err) }()
 	}
-	lock, err := c.profile.Lock()
-	if errors.Is(err, profile.ErrInUse) {
-		return c.second()
+	lock, running, err := c.take()
+	for err == nil && lock == nil {
+		if err = c.second(running); !errors.Is(err, localapi.ErrNotRunning) {
+			return err
+		}
+		lock, running, err = c.take() // that one has ended meanwhile
 	}
 	if err != nil {
 		return err
@@ -58,35 +62,42 @@ func (c *command) start() (err error) {
 	return c.serve(logger)
 }
 
-// second is a start beside a running client: it shows the Find window of that
-// one, or, in another desktop session, what is to be seen of it there.
-func (c *command) second() error {
-	if c.opts.headless {
-		return errors.New(c.p.T("CliAlreadyRunning", "Dir", c.profile.Dir()))
-	}
-	// The first one may have the lock and not its socket yet.
+// take takes the profile, or finds the client that has it. Whoever has it and does not
+// answer is starting or ending, or is a command such as history, which has it for a
+// moment.
+func (c *command) take() (lock *profile.Lock, running chat.Status, err error) {
 	ctx, cancel := context.WithTimeout(c.ctx, 20*time.Second)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		allowForeground()
-		status, err := c.client.Ask(ctx)
-		switch {
-		case err == nil && status.Seat != c.seat():
-			return c.companion()
-		case err == nil:
-			err = c.client.Compose(ctx, "")
+		lock, err := c.profile.Lock()
+		if !errors.Is(err, profile.ErrInUse) {
+			return lock, running, err
 		}
+		running, err := c.client.Ask(ctx)
 		if !errors.Is(err, localapi.ErrNotRunning) {
-			return err
+			return nil, running, err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return err
+			return nil, running, err
 		}
 	}
+}
+
+// second is a start beside a running client: it shows the Find window of that
+// one, or, in another desktop session, what is to be seen of it there.
+func (c *command) second(running chat.Status) error {
+	if c.opts.headless {
+		return errors.New(c.p.T("CliAlreadyRunning", "Dir", c.profile.Dir()))
+	}
+	allowForeground()
+	if running.Seat != c.seat() {
+		return c.companion()
+	}
+	return c.client.Compose(c.ctx, "")
 }
 
 // settle makes what the flags say the person's choice, once it is clear that
