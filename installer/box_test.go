@@ -29,7 +29,7 @@ type box struct {
 func startBox(t *testing.T) *box {
 	t.Helper()
 	return bootBox(t, "/usr/local/bin", func(dir string) {
-		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", dir+"/", "earshot/svc/earshotd", "earshot/tray/earshot")
+		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", dir+"/", "earshot/svc/earshotd", "earshot/tray/earshot", "earshot/installer/interfaces")
 	})
 }
 
