@@ -30,7 +30,8 @@ import (
 // message, which arrives in the native client's history.
 //
 // The program is built with an overlay of Go's net package (see bed.Wine), and
-// wine is no Windows: this does not prove the pipe's access rights, toasts,
+// wine is no Windows: this does not prove the pipe's access rights, toasts (only
+// that they are done without),
 // the firewall's question at the first start, sleep and resume, or logoff.
 func TestWineClient(t *testing.T) {
 	w := bed.NewWine(t)
@@ -73,6 +74,13 @@ func TestWineClient(t *testing.T) {
 	})
 	w.Shot("wine-client")
 	w.Do("key", "Escape")
+	// Wine has no toasts: notifications take the plain way, whatever they say, and
+	// the client goes on.
+	bob("send", "王小明", "$(calc) ]]></text> again")
+	w.Await("the client knows that toasts don't work", 20*time.Second, func() bool {
+		text, err := os.ReadFile(filepath.Join(dir, "earshot.log"))
+		return err == nil && strings.Contains(string(text), "notifications go the plain way")
+	})
 	w.Run(exe, "quit", "--profile", profile)
 	w.Await("the client logged out", 20*time.Second, func() bool {
 		return leftRoster.MatchString(bob("roster"))
