@@ -5,6 +5,9 @@
 #   installer/dist.sh VERSION DIRECTORY
 set -euo pipefail
 cd "$(dirname "$0")/.."
+for tool in zip wixl msibuild; do
+  command -v "$tool" >/dev/null || { echo "dist: $tool is missing; make deps installs wixl and msitools, and zip is Debian's package of that name" >&2; exit 1; }
+done
 version=${1:?"installer/dist.sh VERSION DIRECTORY"} out=${2:?"installer/dist.sh VERSION DIRECTORY"}
 # The time of everything is that of the commit.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
