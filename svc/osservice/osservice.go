@@ -4,9 +4,9 @@
 // interrupted installation is mended, a second one brings the service up to
 // date, uninstalling stops first, and every wait has an end.
 //
-// systemd and Windows are what is supported. Where the library knows another
-// service manager (launchd, OpenRC, SysV, upstart) it is used as it is, and
-// nothing here was tested there.
+// systemd and Windows are what is supported. On Linux without systemd nothing is
+// installed; elsewhere the library is used as it is (launchd), and nothing here was
+// tested there.
 package osservice
 
 import (
