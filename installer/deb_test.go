@@ -3,6 +3,7 @@
 package installer
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,13 +169,24 @@ func (b *box) sees(name string, all []string) bool {
 	if err != nil || !strings.Contains(status, `"connection": "online"`) {
 		return false
 	}
-	roster, err := b.run("earshot", "roster", "--profile", "/var/tmp/"+name)
-	for _, other := range all {
-		if other != name && !strings.Contains(roster, other) {
-			return false
+	roster, err := b.run("earshot", "roster", "--json", "--profile", "/var/tmp/"+name)
+	if err != nil {
+		return false
+	}
+	var people []struct {
+		Name          string
+		Online, Stale bool
+	}
+	if err := json.Unmarshal([]byte(roster), &people); err != nil {
+		b.t.Fatalf("the roster is %s: %v", roster, err)
+	}
+	there := 0
+	for _, p := range people {
+		if p.Online && !p.Stale && p.Name != name && slices.Contains(all, p.Name) {
+			there++
 		}
 	}
-	return err == nil
+	return there == len(all)-1
 }
 
 func stopPeople(b *box, names ...string) {
