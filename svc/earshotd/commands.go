@@ -188,7 +188,11 @@ func install(args []string, stdout io.Writer) error {
 			fmt.Fprintf(stdout, "The firewall was not told: %v. Let UDP and TCP port %d and the next two in yourself.\n", err, p.coordinator.Listen.Port())
 		}
 	}
-	_, err = io.WriteString(stdout, installed(before.Running, osservice.InstallRestarts, os.Environ()))
+	text := installed(before.Running, osservice.InstallRestarts, os.Environ())
+	if remark := osservice.Remark(); remark != "" {
+		text += remark + "\n"
+	}
+	_, err = io.WriteString(stdout, text)
 	return err
 }
 
@@ -283,6 +287,9 @@ func uninstall(args []string, stdout io.Writer) error {
 	dir := cmp.Or(*data, config.Defaults().Data)
 	if err := deleteData(dir); err != nil {
 		return fmt.Errorf("earshotd is no service any more, and its data is still there: %w", err)
+	}
+	if err := osservice.Purge(); err != nil {
+		return fmt.Errorf("earshotd is no service any more, its data in %s is deleted, and its account or its log is still there: %w", dir, err)
 	}
 	_, err := fmt.Fprintf(stdout, "earshotd is no service any more, and its data in %s is deleted.\n", dir)
 	return err

@@ -16,12 +16,14 @@ import (
 // spares (sd_notify(3)).
 func Serve(ctx context.Context, run func(ctx context.Context, ready func()) error, healthy func(context.Context) error) error {
 	defer notify("STOPPING=1")
+	defer tellReady(false)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	fed := make(chan struct{})
 	close(fed)
 	err := run(ctx, func() {
 		notify("READY=1")
+		tellReady(true)
 		if interval := watchdog(); interval > 0 {
 			fed = make(chan struct{})
 			go func() { defer close(fed); feed(ctx, interval/3, healthy, notify) }()
@@ -72,6 +74,22 @@ func notify(state string) {
 	}
 	defer conn.Close()
 	_, _ = conn.Write([]byte(state))
+}
+
+// tellReady notes this process in the file that the scripts of other inits than
+// systemd name, for as long as it serves people. They have nobody else to tell.
+func tellReady(ready bool) {
+	file := os.Getenv("READY_FILE")
+	switch {
+	case file == "":
+	case !ready:
+		_ = os.Remove(file)
+	default: // without it the service is not seen to run, and it runs nevertheless
+		if os.WriteFile(file+".new", []byte(strconv.Itoa(os.Getpid())), 0o644) == nil { //nolint:gosec // everybody may ask for the service's state
+			_ = os.Chmod(file+".new", 0o644) //nolint:gosec // the umask is narrower
+			_ = os.Rename(file+".new", file)
+		}
+	}
 }
 
 // IsService says whether a service manager started this process.

@@ -4,9 +4,9 @@
 // interrupted installation is mended, a second one brings the service up to
 // date, uninstalling stops first, and every wait has an end.
 //
-// systemd and Windows are what is supported. On Linux without systemd nothing is
-// installed; elsewhere the library is used as it is (launchd), and nothing here was
-// tested there.
+// systemd and Windows are what is supported, and on Linux OpenRC and SysV's init,
+// which were tried on Debian; where none of these runs nothing is installed. On
+// other systems the library is used as it is (launchd), and nothing was tested there.
 package osservice
 
 import (
@@ -52,6 +52,15 @@ type State struct {
 	PID    int       // 0 if it does not run or the system doesn't tell
 	Since  time.Time // when it came into this state; zero if the system doesn't tell
 	Detail string    // the service manager's own word, such as "failed"
+	// Result is why it ended without being asked to, in the service manager's word,
+	// such as "exit-code". Empty if it did not, or the system doesn't tell.
+	Result string
+	// Restarts is how often the service manager has started it again since it was
+	// last asked to start it. 0 if the system doesn't tell.
+	Restarts int
+	// failing says that it has ended by itself since it was started, or what starts
+	// it again has.
+	failing bool
 }
 
 // String is a sentence.
@@ -59,25 +68,34 @@ func (s State) String() string {
 	switch {
 	case !s.Installed:
 		return "earshotd is not installed as a service."
+	case s.Running && s.failing:
+		return fmt.Sprintf("earshotd is running, as process %d, but nothing looks after it (%s); `earshotd restart` mends that.", s.PID, s.Detail)
 	case s.Running && s.PID != 0 && !s.Since.IsZero():
-		return fmt.Sprintf("earshotd is running since %s, as process %d.", s.Since.Local().Format(time.DateTime), s.PID)
+		return fmt.Sprintf("earshotd is running since %s, as process %d%s.", s.Since.Local().Format(time.DateTime), s.PID, s.restarted())
 	case s.Running:
-		return "earshotd is running."
+		return "earshotd is running" + s.restarted() + "."
+	case s.Result != "":
+		return fmt.Sprintf("earshotd is installed and not running: %s (%s)%s.", s.Detail, s.Result, s.restarted())
 	case s.Detail != "":
-		return fmt.Sprintf("earshotd is installed and not running (%s).", s.Detail)
+		return fmt.Sprintf("earshotd is installed and not running (%s%s).", s.Detail, s.restarted())
 	}
 	return "earshotd is installed and not running."
 }
 
-// config is what the library is told. arguments are those of the service's
-// command line.
-func config(arguments []string) *service.Config {
-	return &service.Config{
-		Name: Name, DisplayName: displayName, Description: description,
-		Arguments: arguments,
-		UserName:  account,
-		Option:    options(),
+func (s State) restarted() string {
+	switch s.Restarts {
+	case 0:
+		return ""
+	case 1:
+		return ", restarted once"
 	}
+	return fmt.Sprintf(", restarted %d times", s.Restarts)
+}
+
+// config is what the library is told everywhere. arguments are those of the
+// service's command line.
+func config(arguments []string) *service.Config {
+	return &service.Config{Name: Name, DisplayName: displayName, Description: description, Arguments: arguments}
 }
 
 // Needs are the files that a service is to use. Empty ones are not needed.
@@ -100,7 +118,7 @@ func Install(arguments []string, needs Needs) error {
 	if err := prepare(needs); err != nil {
 		return err
 	}
-	s, err := service.New(program{}, config(arguments))
+	s, err := newService(arguments)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrService, err)
 	}
@@ -155,26 +173,22 @@ func control(action string, limit time.Duration, done func(State) bool) error {
 	if !state.Installed {
 		return ErrNotInstalled
 	}
-	if done(state) {
+	if done(state) && !state.failing { // what is left of one that failed is cleared up
 		return nil
-	}
-	s, err := service.New(program{}, config(nil))
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrService, err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	// The library's own calls may wait for ever, so they get a goroutine that
 	// this process does not outlive.
 	result := make(chan error, 1)
-	go func() { result <- service.Control(s, action) }()
+	go func() { result <- manage(ctx, action) }()
 	select {
 	case err := <-result:
 		if err != nil {
-			return fmt.Errorf("%w: the service did not %s: %w; %s", ErrService, action, err, whereLogsAre)
+			return fmt.Errorf("%w: the service did not %s: %w; %s", ErrService, action, err, whereLogsAre())
 		}
 	case <-ctx.Done():
-		return fmt.Errorf("%w: the service did not %s within %v; %s", ErrTimeout, action, limit, whereLogsAre)
+		return fmt.Errorf("%w: the service did not %s within %v; %s", ErrTimeout, action, limit, whereLogsAre())
 	}
 	return await(ctx, action, done)
 }
@@ -191,10 +205,13 @@ func await(ctx context.Context, action string, done func(State) bool) error {
 		if done(state) {
 			return nil
 		}
+		if state.failing {
+			return fmt.Errorf("%w: the service did not %s, for it has ended by itself; %s", ErrService, action, whereLogsAre())
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: the service did not %s in time; %s", ErrTimeout, action, whereLogsAre)
+			return fmt.Errorf("%w: the service did not %s in time; %s", ErrTimeout, action, whereLogsAre())
 		}
 	}
 }

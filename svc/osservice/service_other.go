@@ -10,12 +10,26 @@ import (
 	"github.com/kardianos/service"
 )
 
-const (
-	account      = ""
-	whereLogsAre = "look into the system's log"
-)
+func whereLogsAre() string { return "look into the system's log" }
 
-func options() service.KeyValue { return nil }
+func newService(arguments []string) (service.Service, error) {
+	return service.New(program{}, config(arguments))
+}
+
+// manage has the service manager start or stop the service.
+func manage(_ context.Context, action string) error {
+	s, err := newService(nil)
+	if err != nil {
+		return err
+	}
+	return service.Control(s, action)
+}
+
+// Remark returns nothing: there is nothing that an administrator has to know.
+func Remark() string { return "" }
+
+// Purge does nothing: Install has made nothing but the registration.
+func Purge() error { return nil }
 
 // InstallRestarts says that Install starts a running service anew.
 const InstallRestarts = false
@@ -32,7 +46,7 @@ func install(s service.Service) error {
 }
 
 func uninstall() error {
-	s, err := service.New(program{}, config(nil))
+	s, err := newService(nil)
 	if err == nil {
 		err = s.Uninstall()
 	}
@@ -44,7 +58,7 @@ func uninstall() error {
 
 // Status asks the system's service manager, through the library.
 func Status() (State, error) {
-	s, err := service.New(program{}, config(nil))
+	s, err := newService(nil)
 	if err != nil {
 		return State{}, fmt.Errorf("%w: %w", ErrService, err)
 	}

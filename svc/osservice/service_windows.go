@@ -15,18 +15,40 @@ import (
 	"golang.org/x/sys/windows/svc/mgr"
 )
 
-const (
-	// account has no rights on this computer but those of every service.
-	account      = `NT AUTHORITY\LocalService`
-	whereLogsAre = "the event viewer shows what Windows knows of it"
-)
+// account has no rights on this computer but those of every service.
+const account = `NT AUTHORITY\LocalService`
 
-func options() service.KeyValue {
-	return service.KeyValue{
+func whereLogsAre() string { return "the event viewer shows what Windows knows of it" }
+
+// settings are the library's for a service with a command line of arguments.
+func settings(arguments []string) *service.Config {
+	c := config(arguments)
+	c.UserName = account
+	c.Option = service.KeyValue{
 		"DelayedAutoStart": true,
 		service.OnFailure:  service.OnFailureRestart, service.OnFailureDelayDuration: "1s", service.OnFailureResetPeriod: 60,
 	}
+	return c
 }
+
+func newService(arguments []string) (service.Service, error) {
+	return service.New(program{}, settings(arguments))
+}
+
+// manage has the service manager start or stop the service.
+func manage(_ context.Context, action string) error {
+	s, err := newService(nil)
+	if err != nil {
+		return err
+	}
+	return service.Control(s, action)
+}
+
+// Remark returns nothing: there is nothing that an administrator has to know.
+func Remark() string { return "" }
+
+// Purge does nothing: Install has made nothing but the registration.
+func Purge() error { return nil }
 
 // InstallRestarts says that Install starts a running service anew.
 const InstallRestarts = true
@@ -83,7 +105,7 @@ func install(s service.Service) error {
 }
 
 func uninstall() error {
-	s, err := service.New(program{}, config(nil))
+	s, err := newService(nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrService, err)
 	}
@@ -174,7 +196,7 @@ func Serve(ctx context.Context, run func(ctx context.Context, ready func()) erro
 				return ErrTimeout
 			}
 		},
-	}, config(nil))
+	}, settings(nil))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrService, err)
 	}

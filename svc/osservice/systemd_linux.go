@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -16,29 +15,30 @@ import (
 )
 
 const (
-	account      = "" // the unit's DynamicUser
-	whereLogsAre = "`journalctl -u earshotd` shows what it logged"
-	unitFile     = "/etc/systemd/system/" + Name + ".service"
-	// commandLimit bounds each call of systemctl.
-	commandLimit = 30 * time.Second
+	unitFile = "/etc/systemd/system/" + Name + ".service"
+	// aside is where a unit waits while its successor is written.
+	aside = unitFile + ".old"
 )
 
-func options() service.KeyValue { return service.KeyValue{"SystemdScript": unit} }
+// systemd is the init of most Linuxes.
+type systemd struct{}
 
-// supported refuses where systemd is not the init: the library would quietly
-// write a script for an init that may not be there either.
-func supported() error {
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return fmt.Errorf("%w: systemd does not run here, so there is nothing to install the service into; run `earshotd run` under your own supervisor", ErrUnsupported)
-	}
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("%w: installing a service needs root; run it with sudo", ErrService)
-	}
-	path, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrService, err)
-	}
-	return visible(path)
+func (systemd) library() string { return "linux-systemd" }
+
+func (systemd) options() service.KeyValue { return service.KeyValue{"SystemdScript": unit} }
+
+func (systemd) commandLine(arguments []string) ([]string, error) { return arguments, nil }
+
+func (systemd) logs() string { return "`journalctl -u earshotd` shows what it logged" }
+
+func (systemd) remark() string { return "" }
+
+func (systemd) purge() error { return nil } // systemd makes the account, and removes it
+
+func (systemd) program(path string) error { return visible(path) }
+
+func (systemd) manage(_ context.Context, s service.Service, action string) error {
+	return service.Control(s, action)
 }
 
 // visible refuses what the unit hides from the service.
@@ -50,9 +50,6 @@ func visible(path string) error {
 	}
 	return nil
 }
-
-// InstallRestarts says that Install starts a running service anew.
-const InstallRestarts = false
 
 // packagedUnits are where a package of a distribution has the unit.
 var packagedUnits = []string{"/usr/lib/systemd/system/" + Name + ".service", "/lib/systemd/system/" + Name + ".service"}
@@ -68,7 +65,7 @@ func packaged(instead string) error {
 }
 
 // prepare refuses files that the unit's sandbox keeps from the service.
-func prepare(needs Needs) error {
+func (systemd) prepare(needs Needs) error {
 	if err := packaged("`systemctl enable --now " + Name + "` starts it, and its configuration is /etc/earshot/earshotd.toml"); err != nil {
 		return err
 	}
@@ -89,55 +86,15 @@ func prepare(needs Needs) error {
 	return nil
 }
 
-// aside is where a unit waits while its successor is written.
-const aside = unitFile + ".old"
-
-// install writes the unit anew and enables it. The library refuses where a unit
-// is, be it of an earlier version or an empty one left by an interrupted
-// installation, so the old one steps aside and comes back if the new one fails.
-// Interrupted in between, the next install finishes it.
-func install(s service.Service) error {
-	old := true
-	if err := os.Rename(unitFile, aside); errors.Is(err, fs.ErrNotExist) {
-		old = false
-	} else if err != nil {
-		return fmt.Errorf("%w: %w", ErrService, err)
-	}
-	if err := s.Install(); err != nil {
-		_ = os.Remove(unitFile)
-		if old {
-			_ = os.Rename(aside, unitFile)
-		}
-		_ = systemctl("daemon-reload")
-		return fmt.Errorf("%w: the service could not be installed: %w", ErrService, err)
-	}
-	if err := syncFile(unitFile); err != nil {
-		return err
-	}
-	return removeIfThere(aside)
-}
-
-// syncFile sees to it that a power cut does not leave an empty file.
-func syncFile(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrService, err)
-	}
-	defer f.Close()
-	return f.Sync()
-}
-
-func removeIfThere(file string) error {
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", ErrService, err)
-	}
-	return nil
+// install writes the unit anew and enables it.
+func (systemd) install(s service.Service) error {
+	return renew(unitFile, aside, s.Install, func() { _ = systemctl("daemon-reload") })
 }
 
 // removable refuses what isn't ours to remove.
-func removable() error { return packaged("remove the package instead") }
+func (systemd) removable() error { return packaged("remove the package instead") }
 
-func uninstall() error {
+func (systemd) uninstall() error {
 	if err := systemctl("disable", Name+".service"); err != nil {
 		return err
 	}
@@ -152,24 +109,14 @@ func uninstall() error {
 	return nil
 }
 
-// Status asks systemd.
-func Status() (State, error) {
-	if err := supportedQuery(); err != nil {
-		return State{}, err
-	}
+// status asks systemd.
+func (systemd) status() (State, error) {
 	out, err := output("show", Name+".service", "--timestamp=unix",
-		"--property=LoadState,ActiveState,SubState,MainPID,ActiveEnterTimestamp,InactiveEnterTimestamp")
+		"--property=LoadState,ActiveState,SubState,MainPID,ActiveEnterTimestamp,InactiveEnterTimestamp,Result,NRestarts")
 	if err != nil {
 		return State{}, err
 	}
 	return parseShow(out), nil
-}
-
-func supportedQuery() error {
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return fmt.Errorf("%w: systemd does not run here, so there is no service to ask about; `earshotd run` runs the coordinator in the foreground", ErrUnsupported)
-	}
-	return nil
 }
 
 func parseShow(out string) State {
@@ -179,6 +126,9 @@ func parseShow(out string) State {
 		properties[key] = value
 	}
 	s := State{Installed: properties["LoadState"] == "loaded", Detail: properties["ActiveState"]}
+	if result := properties["Result"]; result != "success" {
+		s.Result = result
+	}
 	since := properties["InactiveEnterTimestamp"]
 	switch properties["ActiveState"] {
 	case "active":
@@ -188,6 +138,9 @@ func parseShow(out string) State {
 	case "activating", "deactivating", "reloading":
 		s.Busy = true
 		s.Detail = properties["ActiveState"] + ", " + properties["SubState"]
+	}
+	if s.Running || s.Busy || s.Result != "" { // otherwise it was asked to stop, and that was before
+		s.Restarts, _ = strconv.Atoi(properties["NRestarts"])
 	}
 	if seconds, err := strconv.ParseInt(strings.TrimPrefix(since, "@"), 10, 64); err == nil && seconds > 0 {
 		s.Since = time.Unix(seconds, 0)

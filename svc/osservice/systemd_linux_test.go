@@ -2,7 +2,6 @@ package osservice
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +50,26 @@ func TestParseShow(t *testing.T) {
 		{"an empty unit", "LoadState=bad-setting\nActiveState=inactive\nSubState=dead\n", State{Detail: "inactive"}},
 		{"a timestamp as older systems print it", "LoadState=loaded\nActiveState=active\nMainPID=42\nActiveEnterTimestamp=Mon 2026-11-23 02:01:13 UTC\n",
 			State{Installed: true, Running: true, PID: 42, Detail: "active"}},
+		{
+			"killed, and up again",
+			"MainPID=43\nNRestarts=3\nResult=success\nLoadState=loaded\nActiveState=active\nSubState=running\nActiveEnterTimestamp=@1700000000\n",
+			State{Installed: true, Running: true, PID: 43, Since: time.Unix(1700000000, 0), Detail: "active", Restarts: 3},
+		},
+		{
+			"failed for good",
+			"NRestarts=3\nResult=exit-code\nLoadState=loaded\nActiveState=failed\nSubState=failed\n",
+			State{Installed: true, Detail: "failed", Result: "exit-code", Restarts: 3},
+		},
+		{
+			"hangs again and again",
+			"NRestarts=1\nResult=watchdog\nLoadState=loaded\nActiveState=activating\nSubState=auto-restart\n",
+			State{Installed: true, Busy: true, Detail: "activating, auto-restart", Result: "watchdog", Restarts: 1},
+		},
+		{
+			"stopped, after a restart",
+			"NRestarts=1\nResult=success\nLoadState=loaded\nActiveState=inactive\nSubState=dead\n",
+			State{Installed: true, Detail: "inactive"},
+		},
 		{"nothing", "", State{}},
 	} {
 		if got := parseShow(c.out); got != c.want {
@@ -102,29 +121,6 @@ func TestHiddenFromTheService(t *testing.T) {
 	}
 }
 
-// The refusal that a test can reach depends on where it runs.
-func TestSupported(t *testing.T) {
-	err := supported()
-	_, noSystemd := os.Stat("/run/systemd/system")
-	switch {
-	case noSystemd != nil:
-		if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "systemd does not run here") {
-			t.Errorf("without systemd: %v", err)
-		}
-		if _, err := Status(); !errors.Is(err, ErrUnsupported) {
-			t.Errorf("status without systemd: %v", err)
-		}
-	case os.Geteuid() != 0:
-		if !errors.Is(err, ErrService) || !strings.Contains(err.Error(), "sudo") {
-			t.Errorf("without root: %v", err)
-		}
-	default: // the test's binary is under /tmp
-		if !errors.Is(err, ErrService) || !strings.Contains(err.Error(), "/usr/local/bin") {
-			t.Errorf("under /tmp: %v", err)
-		}
-	}
-}
-
 // A file that the service could not use is refused before anything changes.
 func TestPrepare(t *testing.T) {
 	for _, c := range []struct {
@@ -138,7 +134,7 @@ func TestPrepare(t *testing.T) {
 		{Needs{Config: "/home/ann/earshotd.toml"}, "/home/ann/earshotd.toml"},
 		{Needs{Data: "/srv/earshot", DefaultData: "/var/lib/earshotd"}, "/srv/earshot"},
 	} {
-		err := prepare(c.needs)
+		err := systemd{}.prepare(c.needs)
 		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, ErrService) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%+v: %v", c.needs, err)
 		}
