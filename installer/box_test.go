@@ -16,34 +16,58 @@ import (
 // patience bounds every wait for what happens inside the box.
 const patience = 60 * time.Second
 
-// box is a Debian with a booted systemd, which has something from here: for
-// startBox, the two programs in its /usr/local/bin.
+// box is a Debian with a booted init, which has something from here: for startBox,
+// the two programs in its /usr/local/bin.
 type box struct {
 	t    *testing.T
+	kind kind
 	env  []string
 	args []string // of systemd-nspawn
 }
+
+// kind is what is booted in a box.
+type kind struct {
+	name string   // of the file that the root file system is kept in
+	file string   // the script that makes it and boots it
+	make []string // which the script is told then
+	log  []string // the command that shows the coordinator's log
+}
+
+// systemd is what most Linuxes boot.
+var systemd = kind{"systemd-box", "systemd-box.sh", []string{"make"}, []string{"journalctl", "-u", "earshotd", "-n", "30", "--no-pager"}}
 
 // startBox builds the programs and boots a box of its own for the test. The
 // root file system is made once and kept in EARSHOT_CACHE.
 func startBox(t *testing.T) *box {
 	t.Helper()
-	return bootBox(t, "/usr/local/bin", func(dir string) {
-		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", dir+"/", "earshot/svc/earshotd", "earshot/tray/earshot", "earshot/installer/interfaces")
-	})
+	return bootBox(t, "/usr/local/bin", programs(t))
 }
 
-// bootBox boots a box in which a directory is at a place, filled by fill. args go
-// to systemd-nspawn.
+// programs fills a directory with what a test runs in a box.
+func programs(t *testing.T) func(dir string) {
+	return func(dir string) {
+		t.Helper()
+		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", dir+"/", "earshot/svc/earshotd", "earshot/tray/earshot", "earshot/installer/interfaces")
+	}
+}
+
+// bootBox boots a box with systemd in which a directory is at a place, filled by
+// fill. args go to systemd-nspawn.
 func bootBox(t *testing.T, place string, fill func(dir string), args ...string) *box {
+	t.Helper()
+	return systemd.boot(t, place, fill, args...)
+}
+
+// boot is bootBox for any init.
+func (k kind) boot(t *testing.T, place string, fill func(dir string), args ...string) *box {
 	t.Helper()
 	bed.Need(t, "mmdebstrap", "systemd-nspawn", "nsenter", "pgrep")
 	bed.NeedRoot(t)
 	root := bed.ModuleRoot(t)
 	cache := bed.Cache(t)
-	tar := filepath.Join(cache, "systemd-box.tar")
+	tar := filepath.Join(cache, k.name+".tar")
 	if _, err := os.Stat(tar); err != nil {
-		run(t, []string{"BOX=" + filepath.Join(cache, "systemd-box")}, "bash", filepath.Join(root, "installer", "systemd-box.sh"), "make")
+		run(t, []string{"BOX=" + filepath.Join(cache, k.name)}, "bash", append([]string{filepath.Join(root, "installer", k.file)}, k.make...)...)
 	}
 	dir, err := os.MkdirTemp(cache, "box-")
 	if err != nil {
@@ -57,7 +81,7 @@ func bootBox(t *testing.T, place string, fill func(dir string), args ...string) 
 		t.Fatal(err)
 	}
 	fill(given)
-	b := &box{t: t, env: []string{"BOX=" + filepath.Join(dir, "box")}, args: append(args, "--bind-ro="+given+":"+place)}
+	b := &box{t: t, kind: k, env: []string{"BOX=" + filepath.Join(dir, "box")}, args: append(args, "--bind-ro="+given+":"+place)}
 	t.Cleanup(func() {
 		if out, err := b.script("down"); err != nil {
 			t.Logf("the box did not shut down in order: %v: %s", err, out)
@@ -80,9 +104,9 @@ func (b *box) up() {
 	b.must(b.script(append([]string{"up"}, b.args...)...))
 }
 
-// script calls systemd-box.sh.
+// script calls the script that boots it.
 func (b *box) script(args ...string) (string, error) {
-	cmd := exec.Command("bash", append([]string{filepath.Join(bed.ModuleRoot(b.t), "installer", "systemd-box.sh")}, args...)...)
+	cmd := exec.Command("bash", append([]string{filepath.Join(bed.ModuleRoot(b.t), "installer", b.kind.file)}, args...)...)
 	cmd.Env = append(os.Environ(), b.env...)
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
@@ -106,7 +130,7 @@ func (b *box) does(args ...string) string {
 	b.t.Helper()
 	out, err := b.run(args...)
 	if err != nil {
-		journal, _ := b.run("journalctl", "-u", "earshotd", "-n", "30", "--no-pager")
+		journal, _ := b.run(b.kind.log...)
 		b.t.Fatalf("%s: %v: %s\n%s", strings.Join(args, " "), err, out, journal)
 	}
 	return out
@@ -130,7 +154,7 @@ func (b *box) eventually(what string, ok func() bool) time.Duration {
 	defer tick.Stop()
 	for !ok() {
 		if time.Since(began) > patience {
-			journal, _ := b.run("journalctl", "-u", "earshotd", "-n", "30", "--no-pager")
+			journal, _ := b.run(b.kind.log...)
 			b.t.Fatalf("not within %v: %s\n%s", patience, what, journal)
 		}
 		<-tick.C

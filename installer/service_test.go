@@ -48,6 +48,9 @@ func TestService(t *testing.T) {
 	}
 	b.does("kill", "-9", strconv.Itoa(was))
 	within(t, "kill -9 to answering", 2*time.Second, b.eventually("it answers after kill -9", func() bool { return answers() && pid() != was }))
+	if out := b.does("earshotd", "status"); !strings.Contains(out, "restarted once") {
+		t.Errorf("after kill -9, status says: %s", out)
+	}
 	was = pid()
 	b.does("kill", "-STOP", strconv.Itoa(was))
 	within(t, "hang to answering", 15*time.Second, b.eventually("it answers after a hang", func() bool { return answers() && pid() != was }))
@@ -116,6 +119,10 @@ func portTaken(t *testing.T, b *box) {
 		return err == nil && out != ""
 	})
 	t.Log(b.fails("earshotd", "start"))
+	b.eventually("status tells that it fails, and why", func() bool {
+		out, err := b.run("earshotd", "status")
+		return err != nil && strings.Contains(out, "(exit-code), restarted ")
+	})
 	b.does("earshotd", "stop")
 	if out, _ := b.run("systemctl", "is-active", "earshotd"); out != "inactive" && out != "failed" {
 		t.Errorf("after stop the service is %s", out)

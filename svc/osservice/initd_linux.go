@@ -98,7 +98,7 @@ func (initd) purge() error {
 		return err
 	}
 	for _, program := range []string{"userdel", "deluser"} {
-		if _, missing := exec.LookPath(program); missing == nil {
+		if has(program) {
 			return errors.Join(err, command(context.Background(), program, account))
 		}
 	}
@@ -120,7 +120,7 @@ func makeAccount() error {
 			break
 		}
 	}
-	if _, err := exec.LookPath("useradd"); err == nil {
+	if has("useradd") {
 		return command(context.Background(), "useradd", "--system", "--user-group", "--home-dir", stateDir, "--no-create-home", "--shell", shell, account)
 	}
 	// Busybox has these, which take no long options.
@@ -243,6 +243,12 @@ func line(arguments []string, quote func(string) string) ([]string, error) {
 		words = append(words, quote(a))
 	}
 	return words, nil
+}
+
+// has says whether a program is there for this terminal.
+func has(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
 }
 
 // command runs a program of the system, which has to succeed.

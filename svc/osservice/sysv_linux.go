@@ -3,9 +3,10 @@ package osservice
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/kardianos/service"
@@ -30,7 +31,7 @@ func (sysv) remark() string {
 // prepare also refuses where the script could not do its work.
 func (i sysv) prepare(needs Needs) error {
 	for _, program := range []string{"service", "start-stop-daemon"} {
-		if _, err := exec.LookPath(program); err != nil {
+		if !has(program) {
 			return fmt.Errorf("%w: the service needs %s, which is not among this terminal's programs; run this with sudo or after `su -`, or install it", ErrService, program)
 		}
 	}
@@ -47,7 +48,7 @@ func libraryLinks() []string {
 
 func (i sysv) install(s service.Service) error {
 	return i.put(s, func() error {
-		if _, err := exec.LookPath("update-rc.d"); err != nil {
+		if !has("update-rc.d") {
 			return nil // the library's must do
 		}
 		for _, link := range libraryLinks() {
@@ -66,7 +67,7 @@ func (i sysv) install(s service.Service) error {
 }
 
 func (sysv) uninstall() error {
-	if _, err := exec.LookPath("update-rc.d"); err == nil {
+	if has("update-rc.d") {
 		if err := command(context.Background(), "update-rc.d", "-f", Name, "remove"); err != nil {
 			return err
 		}
@@ -88,8 +89,11 @@ func (sysv) manage(ctx context.Context, _ service.Service, action string) error 
 func (i sysv) status() (State, error) {
 	s := State{Installed: i.installed(), Detail: "stopped"}
 	text, err := os.ReadFile(pidFile)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("%w: %w", ErrService, err)
 	}
 	noted := number(text)
 	if !alive(noted) {
