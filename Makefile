@@ -13,10 +13,10 @@ FUZZTIME    ?= 20s
 export EARSHOT_CACHE     ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/earshot
 export EARSHOT_ARTIFACTS ?= $(CURDIR)/artifacts
 
-.PHONY: help build run test test-short cross lint proto fmt bench fuzz nat-matrix nat-theory icons packages msi dist deps clean
+.PHONY: help build run test test-short cross lint proto fmt bench bench-coordinator soak-coordinator fuzz nat-matrix nat-theory icons packages msi dist deps clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## both programs, into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./svc/earshotd
@@ -49,6 +49,12 @@ fmt: ## format the Go code
 bench: deps ## benchmarks, each beside its floor and other messengers (BENCHTIME=1s)
 	.ci/deps peers
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+bench-coordinator: build ## storms of clients beside the floor and installed servers (ngircd, inspircd, mosquitto), into dist/bench/
+	go run ./svc/load/bench $(BENCHFLAGS)
+
+soak-coordinator: build ## half an hour of logins, crashes, slow readers and reloads with 1,000 clients
+	go run ./svc/load/bench soak $(SOAKFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME=20s
 	@for p in $$(go list ./...); do \

@@ -41,6 +41,7 @@ var rules = []rule{
 	{from: "svc", to: "tray", reason: "the coordinator runs where nobody looks at a screen"},
 	{from: "tray", to: "svc", reason: "the client works with any coordinator; tests drive the built program"},
 	{from: "", to: "svc/earshotd", reason: "a main package is the top of its house"},
+	{from: "svc", to: "svc/load", except: []string{"svc/load"}, reason: "what puts load on a coordinator is no part of one"},
 	{from: "", to: "tray/earshot", reason: "a main package is the top of its house"},
 	{from: "protocol", to: "net", except: []string{"protocol/hostnet", "protocol/classic/classictest"}, noTests: true,
 		reason: "parsers do no I/O, so that they can be fuzzed and used by both sides"},
