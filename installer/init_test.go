@@ -141,7 +141,7 @@ func installed(t *testing.T, k kind) initBox {
 		"its capabilities":    {"awk '/CapEff/ { print $2 }' /proc/" + pid + "/status", "0000000000000000"},
 		"its program":         {"readlink /proc/" + pid + "/exe", "/usr/local/bin/earshotd"},
 		"files it may open":   {"test $(ulimit -H -n) = $(awk '/open files/ { print $4 }' /proc/" + pid + "/limits) && echo all", "all"},
-		"status for who asks": {"setpriv --reuid 65534 --regid 65534 --clear-groups earshotd status >/dev/null && echo running", "running"},
+		"status for who asks": {"PATH=/usr/local/bin:/usr/bin:/bin setpriv --reuid 65534 --regid 65534 --clear-groups earshotd status >/dev/null && echo running", "running"},
 	} {
 		if out := b.does("bash", "-c", c.command); out != c.want {
 			t.Errorf("%s: %s, not %s", what, out, c.want)
@@ -321,6 +321,10 @@ func (b initBox) uninstalls(t *testing.T) {
 	b.does("earshotd", "install")
 	b.says("start", "has started")
 	t.Log(b.does("earshotd", "uninstall", "--purge"))
+	// By who became root with a plain su, and without a start.
+	for _, verb := range []string{"install", "uninstall --purge"} {
+		b.does("bash", "-c", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/games earshotd "+verb)
+	}
 	b.fails("id", "earshotd")
 	for _, file := range everything(b.box) {
 		if strings.Contains(file, "earshot") && !slices.Contains(b.before, file) {

@@ -77,8 +77,12 @@ func detect(root string) initSystem {
 
 // running is the init of this computer, or says that there is none for a purpose.
 func running(purpose string) (initSystem, error) {
-	if i := detect("/"); i != nil {
+	switch i := detect("/").(type) {
+	case nil:
+	case systemd:
 		return i, nil
+	default:
+		return i, findPrograms()
 	}
 	return nil, fmt.Errorf("%w: systemd does not run here, and neither does OpenRC or SysV's init, %s", ErrUnsupported, purpose)
 }

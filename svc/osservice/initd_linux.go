@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,6 +37,18 @@ const (
 type initd struct{}
 
 func (initd) logs() string { return logFile + " is its log" }
+
+// findPrograms has the programs of an init found from the terminal of anybody: it may
+// know nothing of their directories, after `su` for example.
+func findPrograms() error {
+	path := os.Getenv("PATH")
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if !slices.Contains(filepath.SplitList(path), dir) {
+			path += string(filepath.ListSeparator) + dir
+		}
+	}
+	return os.Setenv("PATH", path)
+}
 
 // program refuses one that the service's account could not run.
 func (initd) program(path string) error {
@@ -130,10 +143,16 @@ func makeAccount() error {
 	return command(context.Background(), "adduser", "-S", "-D", "-H", "-h", stateDir, "-s", shell, "-G", account, account)
 }
 
-// giveDirectory makes the data directory, and gives the account all that is in it,
-// which may have come from a coordinator that root ran.
+// giveDirectory gives the account all that is in the data directory, which may have
+// come from a coordinator that root ran. If there is none, the script makes it.
 func giveDirectory() error {
-	if info, err := os.Lstat(stateDir); err == nil && info.Mode().Type() == fs.ModeSymlink {
+	info, err := os.Lstat(stateDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrService, err)
+	case info.Mode().Type() == fs.ModeSymlink:
 		return fmt.Errorf("%w: %s is a link, as systemd makes it; move the directory that it leads to into its place", ErrService, stateDir)
 	}
 	u, err := user.Lookup(account)
@@ -142,9 +161,6 @@ func giveDirectory() error {
 	}
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)
-	if err := os.MkdirAll(stateDir, 0o700); err != nil {
-		return fmt.Errorf("%w: %w", ErrService, err)
-	}
 	// What is below is the account's, which could put links there meanwhile.
 	root, err := os.OpenRoot(stateDir)
 	if err != nil {
@@ -245,7 +261,7 @@ func line(arguments []string, quote func(string) string) ([]string, error) {
 	return words, nil
 }
 
-// has says whether a program is there for this terminal.
+// has says whether a program is there.
 func has(program string) bool {
 	_, err := exec.LookPath(program)
 	return err == nil
@@ -276,7 +292,7 @@ func run(ctx context.Context, program string, args ...string) (said string, code
 	case failed:
 		return said, exit.ExitCode(), nil
 	case errors.Is(err, exec.ErrNotFound):
-		return said, 0, fmt.Errorf("%w: %s is not among this terminal's programs; run this with sudo, or after `su -`", ErrService, program)
+		return said, 0, fmt.Errorf("%w: %s is not here, and the service needs it", ErrService, program)
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
 		return said, 0, fmt.Errorf("%w: %w", ErrService, err)
 	}

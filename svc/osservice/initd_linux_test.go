@@ -206,7 +206,7 @@ func TestRun(t *testing.T) {
 	if _, _, err := run(ctx, "sleep", "20"); !errors.Is(err, ErrTimeout) {
 		t.Errorf("what takes too long: %v", err)
 	}
-	if _, _, err := run(t.Context(), "there-is-no-such-program"); !errors.Is(err, ErrService) || !strings.Contains(err.Error(), "sudo") {
+	if _, _, err := run(t.Context(), "there-is-no-such-program"); !errors.Is(err, ErrService) || !strings.Contains(err.Error(), "there-is-no-such-program is not here") {
 		t.Errorf("what is not there: %v", err)
 	}
 	if err := command(t.Context(), "sh", "-c", "echo why; exit 1"); !errors.Is(err, ErrService) || !strings.Contains(err.Error(), "why") {

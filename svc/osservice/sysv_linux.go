@@ -32,7 +32,7 @@ func (sysv) remark() string {
 func (i sysv) prepare(needs Needs) error {
 	for _, program := range []string{"service", "start-stop-daemon"} {
 		if !has(program) {
-			return fmt.Errorf("%w: the service needs %s, which is not among this terminal's programs; run this with sudo or after `su -`, or install it", ErrService, program)
+			return fmt.Errorf("%w: the service needs the program %s, which is not here; install it", ErrService, program)
 		}
 	}
 	return i.initd.prepare(needs)
