@@ -28,7 +28,7 @@ type initBox struct {
 
 // The coordinator as a service of OpenRC, from install to purge, on the real thing.
 func TestServiceOnOpenRC(t *testing.T) {
-	b := installed(t, openrc)
+	b := installed(t, openrc, "Its log is /var/log/earshotd.log.")
 	if out := b.does("rc-update", "show", "default"); !strings.Contains(out, "earshotd |") {
 		t.Errorf("the runlevel has:\n%s", out)
 	}
@@ -59,7 +59,9 @@ func TestServiceOnOpenRC(t *testing.T) {
 	t.Run("boots", func(t *testing.T) { b.boots(t) })
 
 	// As long as another program has the port, it is started again and again.
-	b.portTaken(t)
+	if out := b.portTaken(t); !strings.Contains(out, "it has ended by itself") {
+		t.Errorf("starting while the port is taken says: %s", out)
+	}
 	b.eventually("status tells that it fails", func() bool {
 		out, err := b.run("earshotd", "status")
 		return err != nil && strings.Contains(out, "starting, restarted 2 times")
@@ -73,7 +75,7 @@ func TestServiceOnOpenRC(t *testing.T) {
 
 // The same on SysV's init, which starts nothing again.
 func TestServiceOnSysV(t *testing.T) {
-	b := installed(t, sysv)
+	b := installed(t, sysv, "Nothing starts it again if it ends by itself")
 	b.does("bash", "-c", "ls /etc/rc[2345].d/S??earshotd /etc/rc[016].d/K??earshotd")
 	b.does("bash", "-c", "! ls /etc/rc?.d/S50earshotd") // the library's, of no order
 	t.Run("serves people", func(t *testing.T) { b.servesPeople(t) })
@@ -108,8 +110,9 @@ func TestServiceOnSysV(t *testing.T) {
 	t.Run("uninstalled", func(t *testing.T) { b.uninstalls(t) })
 }
 
-// installed boots a box and installs and starts the service.
-func installed(t *testing.T, k kind) initBox {
+// installed boots a box and installs and starts the service. Installing makes a
+// remark.
+func installed(t *testing.T, k kind, remark string) initBox {
 	t.Helper()
 	bed.Need(t, "shellcheck")
 	b := initBox{box: k.boot(t, "/usr/local/bin", programs(t))}
@@ -120,7 +123,9 @@ func installed(t *testing.T, k kind) initBox {
 	// What a coordinator of root's has left is the service's from then on.
 	b.does("earshotd", "check")
 	b.does("touch", "/var/lib/earshotd/roots")
-	t.Log(b.does("earshotd", "install"))
+	if out := b.does("earshotd", "install"); !strings.Contains(out, remark) {
+		t.Errorf("install says: %s", out)
+	}
 	if out := b.fails("earshotd", "status"); !strings.Contains(out, "installed and not running (stopped)") {
 		t.Errorf("before it was started, status says: %s", out)
 	}
@@ -296,7 +301,10 @@ func (b initBox) lowPort(t *testing.T) {
 	if out := b.does("curl", "-fsSk", "--max-time", "5", "https://127.0.0.1/"); !strings.Contains(out, "This is Earshot's coordinator.") {
 		t.Errorf("the web port says: %s", out)
 	}
-	b.does("rm", "-r", "/opt/our programs/earshotd", "/opt/our programs")
+	b.does("rm", "-r", "/opt/our programs")
+	if out := b.fails("earshotd", "restart"); !strings.Contains(out, program+" is not there any more") {
+		t.Errorf("without its program, starting says: %s", out)
+	}
 	if out := b.fails("bash", "-c", "cp /usr/local/bin/earshotd /root && /root/earshotd install"); !strings.Contains(out, "/root is closed") {
 		t.Errorf("from root's home, install says: %s", out)
 	}
