@@ -73,6 +73,11 @@ func (k kind) boot(t *testing.T, place string, fill func(dir string), args ...st
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Logf("the box stays behind: %v", err)
+		}
+	})
 	if err := os.Symlink(tar, filepath.Join(dir, "box.tar")); err != nil {
 		t.Fatal(err)
 	}
@@ -89,9 +94,6 @@ func (k kind) boot(t *testing.T, place string, fill func(dir string), args ...st
 		if t.Failed() {
 			console, _ := os.ReadFile(filepath.Join(dir, "box.console"))
 			t.Logf("the box's console:\n%s", console[max(0, len(console)-4000):])
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			t.Logf("the box stays behind: %v", err)
 		}
 	})
 	b.up()
