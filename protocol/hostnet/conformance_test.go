@@ -48,6 +48,8 @@ func TestConformance(t *testing.T) {
 		{"a short buffer ends nothing", shortBuffer, false},
 		{"a full buffer drops", fullBufferDrops, false},
 		{"a datagram can be too large", tooLarge, false},
+		{"many datagrams are written at once", segments, false},
+		{"a closed port refuses many datagrams", segmentsRefused, false},
 		{"UDP deadlines", udpDeadlines, false},
 		{"TCP deadlines", tcpDeadlines, false},
 		{"closing wakes readers", closeWakes, false},

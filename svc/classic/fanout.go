@@ -86,11 +86,7 @@ func (f *fan) catchUp() {
 			continue
 		}
 		f.targets = append(f.targets[:0], u)
-		for _, c := range f.changes {
-			if c.Seq <= f.at.Seq {
-				f.tell(c)
-			}
-		}
+		f.tell(slices.DeleteFunc(f.changes, func(c roster.Change) bool { return c.Seq > f.at.Seq }))
 		u.after = f.at.Seq
 	}
 }
@@ -109,14 +105,19 @@ func (f *fan) round(ctx context.Context) {
 		return
 	}
 	f.aim()
-	for _, c := range f.changes {
+	for changes := range slices.Chunk(f.changes, roundChanges) {
 		if ctx.Err() != nil {
 			return // the farewell says all that is left to say
 		}
-		f.tell(c)
-		f.remember(c)
+		f.tell(changes)
+		for _, c := range changes {
+			f.remember(c)
+		}
 	}
 }
+
+// roundChanges is how many changes one user is told before the next user is.
+const roundChanges = 512
 
 // remember notes who is online by a change that was told.
 func (f *fan) remember(c roster.Change) {
@@ -160,19 +161,38 @@ func messages(c roster.Change) (all []wire.Message) {
 	return all
 }
 
-// tell sends one change, encoded once for each encoding, to all targets.
-func (f *fan) tell(c roster.Change) {
-	delivered := 0
-	for _, m := range messages(c) {
-		var e encoded
-		for _, u := range f.targets {
-			if !u.held && u.after < c.Seq && u.id != c.User.ID {
-				f.server.send(u, e.in(u.encoding, m))
-				delivered++
-			}
+// tell sends some changes, encoded once for each encoding, to all targets.
+func (f *fan) tell(changes []roster.Change) {
+	if len(changes) == 0 {
+		return
+	}
+	all, delivered := newBatches(changes), 0
+	for _, u := range f.targets {
+		switch {
+		case u.held:
+		case u.after < changes[0].Seq && !all.about[u.id]:
+			b := all.in(u.encoding)
+			f.server.sendBatch(u, b)
+			delivered += b.messages
+		default:
+			delivered += f.tellSome(u, changes)
 		}
 	}
 	f.server.metrics.delivered.Add(float64(delivered))
+}
+
+// tellSome tells a user those changes that aren't the user's own and did not
+// stand on the user's list, and returns how many messages that were.
+func (f *fan) tellSome(u *user, changes []roster.Change) int {
+	news := make([]roster.Change, 0, len(changes))
+	for _, c := range changes {
+		if u.after < c.Seq && u.id != c.User.ID {
+			news = append(news, c)
+		}
+	}
+	b := newBatch(news, u.encoding)
+	f.server.sendBatch(u, b)
+	return b.messages
 }
 
 // difference is what happened between what was told and now, for a loop that

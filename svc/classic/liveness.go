@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"earshot/protocol/hostnet"
 )
 
 // probeSlots is how many parts of the users are probed one after the other, so
@@ -78,10 +80,15 @@ func (s *Server) send(u *user, datagram []byte) {
 // write writes a datagram to a client. An error is mostly about an earlier one:
 // the answer to it (ICMP) came meanwhile, and this one did not leave.
 func (s *Server) write(p *peer, datagram []byte) error {
-	_, err := p.conn.Write(datagram)
+	return s.writeAll(p, datagram, len(datagram))
+}
+
+// writeAll is write for datagrams of one size, the last of which may be shorter.
+func (s *Server) writeAll(p *peer, datagrams []byte, size int) error {
+	err := hostnet.WriteSegments(p.conn, datagrams, size)
 	switch {
 	case err == nil:
-		s.metrics.sent.Inc()
+		s.metrics.sent.Add(float64((len(datagrams) + size - 1) / size))
 	case errors.Is(err, net.ErrClosed):
 		return nil // has left meanwhile
 	case errors.Is(err, syscall.ECONNREFUSED):

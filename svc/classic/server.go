@@ -4,12 +4,14 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	wire "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
 	"earshot/svc/limit"
+	"earshot/svc/roster"
 )
 
 // Server serves classic clients. A login is *pending* until its list
@@ -157,17 +159,24 @@ func (s *Server) farewell(deadline time.Time) {
 		s.send(u, u.encoding.Append(nil, wire.Logout{Name: u.name, Endpoint: u.endpoint}.String()))
 	}
 	told := 0
-	for _, gone := range s.fan.known() {
+	for gone := range slices.Chunk(s.fan.known(), roundChanges) {
 		if !time.Now().Before(deadline) {
 			break
 		}
-		var m encoded
+		changes := make([]roster.Change, len(gone))
+		for i, u := range gone {
+			changes[i] = roster.Change{Kind: roster.Left, User: u}
+		}
+		all := newBatches(changes)
 		for _, u := range everyone {
-			if u.id != gone.ID {
-				s.send(u, m.in(u.encoding, wire.Logout{Name: gone.Name, Endpoint: gone.Endpoint}))
+			if all.about[u.id] {
+				others := slices.DeleteFunc(slices.Clone(changes), func(c roster.Change) bool { return c.User.ID == u.id })
+				s.sendBatch(u, newBatch(others, u.encoding))
+			} else {
+				s.sendBatch(u, all.in(u.encoding))
 			}
 		}
-		told++
+		told += len(gone)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
