@@ -390,6 +390,9 @@ func (s *Secure) settled() ([]Known, error) {
 	all := make([]Known, 0, len(s.online))
 	for client := range s.online {
 		c := s.clients[client]
+		if !s.Alive(client) {
+			return nil, fmt.Errorf("%w: %s has lost its connection", ErrStale, name(client))
+		}
 		if c.led != s.current || c.sequence.Load() != heard {
 			return nil, fmt.Errorf("%w: %s knows the roster up to %d, which is at %d", ErrStale, name(client), c.sequence.Load(), heard)
 		}

@@ -20,22 +20,21 @@ func (s server) measureIdle(ctx context.Context, p plan, note func(result)) erro
 		return err
 	}
 	defer r.end()
-	if err := r.cold(ctx); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, 2*p.patience+p.quiet)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		r.ping(ctx, r.crowd.(*load.Secure))
 	}()
-	err = r.idle(ctx)
+	if err = r.cold(ctx); err == nil {
+		err = r.idle(ctx)
+	}
 	cancel()
 	<-ended
 	return err
 }
 
-// ping has every client send its keepalive in turn.
+// ping has every client that is online send its keepalive in turn.
 func (r *run) ping(ctx context.Context, crowd *load.Secure) {
 	const bunch = 10
 	tick := time.NewTicker(bunch * keepalive / time.Duration(r.n))
@@ -47,7 +46,9 @@ func (r *run) ping(ctx context.Context, crowd *load.Secure) {
 			return
 		}
 		for i := range bunch {
-			_ = crowd.Keepalive(client + i)
+			if crowd.Online(client + i) {
+				_ = crowd.Keepalive(client + i) // a connection that is lost is seen when everybody is to know
+			}
 		}
 	}
 }
