@@ -22,6 +22,8 @@ type result struct {
 	// Own is when the newcomer itself knew.
 	Own float64 `json:"own_ms,omitempty"`
 	CPU float64 `json:"cpu_ms"`
+	// Crowd is the processor time of the clients, all together.
+	Crowd float64 `json:"crowd_cpu_ms,omitempty"`
 	// Delivered is how many changes at how many clients that were together, and
 	// Each the processor time of one in µs.
 	Delivered int     `json:"delivered,omitempty"`
@@ -33,6 +35,9 @@ type result struct {
 // String is a line of a table.
 func (r result) String() string {
 	s := fmt.Sprintf("%-10s %6d  %-16s cpu %10.1f ms", r.Server, r.Clients, r.Scenario, r.CPU)
+	if r.Crowd > 0 {
+		s += fmt.Sprintf("  clients' %9.1f ms", r.Crowd)
+	}
 	if r.Wall > 0 {
 		s += fmt.Sprintf("  wall %9.1f ms", r.Wall)
 	}
