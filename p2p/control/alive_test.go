@@ -30,6 +30,26 @@ func TestKeepalive(t *testing.T) {
 	})
 }
 
+// A coordinator with very many clients hears of each of them less often, and one
+// that has gone is missed that much later.
+func TestLongerKeepalive(t *testing.T) {
+	inBed(t, func(b *bed) {
+		b.start()
+		p := b.login(7, 40)
+		pings, ended := p.pongAs(&wire.Pong{KeepaliveSeconds: 100})
+		b.quiet(time.Hour)
+		if n := pings.Load(); n < 35 || n > 38 {
+			t.Errorf("%d pings in an hour", n)
+		}
+		b.sim.Down(theirs, true)
+		if d := b.lost(100*time.Second + answerTimeout + time.Second); !errors.Is(d.Cause, p2p.ErrNoAnswer) {
+			t.Errorf("%+v", d)
+		}
+		b.sim.Down(theirs, false)
+		<-ended
+	})
+}
+
 // A coordinator that talks but doesn't answer is there all the same.
 func TestTalkativeCoordinator(t *testing.T) {
 	inBed(t, func(b *bed) {

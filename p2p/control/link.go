@@ -22,7 +22,10 @@ const (
 	// say, and answerTimeout how long its answer may take: as long as it is to
 	// the next ping, so that what ends a wait doesn't wake the computer by itself.
 	defaultKeepalive = 25 * time.Second
-	answerTimeout    = 25 * time.Second
+	// What a coordinator may say of it.
+	leastKeepalive = time.Second
+	mostKeepalive  = 10 * time.Minute
+	answerTimeout  = 25 * time.Second
 	// kickTimeout is how long a connection has to show that it lives after the
 	// network has changed.
 	kickTimeout = 1200 * time.Millisecond
@@ -89,13 +92,17 @@ func (l *link) poke() {
 
 // setKeepalive takes the coordinator's word, within reason.
 func (l *link) setKeepalive(d time.Duration) {
-	if d < time.Second || d > time.Minute {
-		return
-	}
 	l.mu.Lock()
-	l.keepalive = d
-	l.mu.Unlock()
-	l.poke()
+	defer l.mu.Unlock()
+	l.takeKeepalive(d)
+}
+
+// takeKeepalive is setKeepalive with the mutex held.
+func (l *link) takeKeepalive(d time.Duration) {
+	if d >= leastKeepalive && d <= mostKeepalive {
+		l.keepalive = d
+		l.poke()
+	}
 }
 
 // done says that the login is, to read's goroutine.
@@ -137,7 +144,8 @@ func (l *link) read(frame *wire.ToClient) error {
 	if err == nil {
 		// Only the last answer shows that the connection lived after it had to
 		// show that: another one may have been on its way for an hour.
-		if frame.GetPong() != nil {
+		if pong := frame.GetPong(); pong != nil {
+			l.takeKeepalive(time.Duration(pong.KeepaliveSeconds) * time.Second)
 			if l.pings = max(0, l.pings-1); l.pings == 0 {
 				l.proveBy = time.Time{}
 			}

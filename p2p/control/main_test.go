@@ -207,7 +207,10 @@ func (p *peer) say(frames ...proto.Message) {
 }
 
 // pong answers pings until the connection ends.
-func (p *peer) pong() (pings *atomic.Int64, ended chan struct{}) {
+func (p *peer) pong() (pings *atomic.Int64, ended chan struct{}) { return p.pongAs(&wire.Pong{}) }
+
+// pongAs answers them in one way.
+func (p *peer) pongAs(answer *wire.Pong) (pings *atomic.Int64, ended chan struct{}) {
 	pings, ended = new(atomic.Int64), make(chan struct{})
 	_ = p.conn.SetReadDeadline(time.Time{})
 	go func() {
@@ -215,7 +218,7 @@ func (p *peer) pong() (pings *atomic.Int64, ended chan struct{}) {
 		for frame := new(wire.ToCoordinator); wire.Read(p.conn, wire.MaxToCoordinator, frame) == nil; {
 			if frame.GetPing() != nil {
 				pings.Add(1)
-				if _, err := p.conn.Write(wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Pong{Pong: &wire.Pong{}}})); err != nil {
+				if _, err := p.conn.Write(wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Pong{Pong: answer}})); err != nil {
 					return
 				}
 			}

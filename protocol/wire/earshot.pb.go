@@ -2066,9 +2066,11 @@ func (*Ping) Descriptor() ([]byte, []int) {
 }
 
 type Pong struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often the client sends a Ping from now on; zero if nothing has changed.
+	KeepaliveSeconds uint32 `protobuf:"varint,1,opt,name=keepalive_seconds,json=keepaliveSeconds,proto3" json:"keepalive_seconds,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Pong) Reset() {
@@ -2099,6 +2101,13 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
 	return file_earshot_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Pong) GetKeepaliveSeconds() uint32 {
+	if x != nil {
+		return x.KeepaliveSeconds
+	}
+	return 0
 }
 
 // GroupTalk is what a classic user said to everyone.
@@ -3258,8 +3267,9 @@ const file_earshot_proto_rawDesc = "" +
 	"\tprobe_key\x18\x04 \x01(\fR\bprobeKey\x12!\n" +
 	"\x03nat\x18\x05 \x01(\x0e2\x0f.earshot.v1.NatR\x03nat\x12\x16\n" +
 	"\x06answer\x18\x06 \x01(\bR\x06answer\"\x06\n" +
-	"\x04Ping\"\x06\n" +
-	"\x04Pong\"7\n" +
+	"\x04Ping\"3\n" +
+	"\x04Pong\x12+\n" +
+	"\x11keepalive_seconds\x18\x01 \x01(\rR\x10keepaliveSeconds\"7\n" +
 	"\tGroupTalk\x12\x16\n" +
 	"\x06sender\x18\x01 \x01(\tR\x06sender\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\" \n" +

@@ -130,6 +130,8 @@ var toClient = []sample{
 			"1415161718191a1b1c1d1e1f28033001"},
 	{"ping", &wire.ToClient{Body: &wire.ToClient_Ping{Ping: &wire.Ping{}}},
 		"000000023200"},
+	{"pong, and less often", &wire.ToClient{Body: &wire.ToClient_Pong{Pong: &wire.Pong{KeepaliveSeconds: 50}}},
+		"000000043a020832"},
 	{"pong", &wire.ToClient{Body: &wire.ToClient_Pong{Pong: &wire.Pong{}}},
 		"000000023a00"},
 	{"group talk", &wire.ToClient{Body: &wire.ToClient_GroupTalk{GroupTalk: &wire.GroupTalk{Sender: "张三", Text: "你好"}}},

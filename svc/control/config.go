@@ -71,9 +71,13 @@ const (
 	handshakeTime = 10 * time.Second
 	// helloTime is how long the Hello may take from there.
 	helloTime = 10 * time.Second
-	// keepalive is how often a client is to say something.
+	// keepalive is how often a client is to say something, while there are few.
 	keepalive = 25 * time.Second
-	// silentTime is after how long without a whole frame a client is gone.
+	// maxPings is how many clients together may do so in a second. Where there
+	// are more than that, each does it half as often, or a quarter.
+	maxPings = 200
+	// silentTime is after how long without a whole frame a client is gone, or
+	// as much later as its keepalive is longer.
 	silentTime = 60 * time.Second
 	// writeTime is how long a client may not read what it is written.
 	writeTime = 30 * time.Second

@@ -414,10 +414,10 @@ func (c *client) hears(what string, f func(*wire.ToClient) bool) (m *wire.ToClie
 }
 
 // ping waits for the answer to a Ping.
-func (c *client) ping() {
+func (c *client) ping() *wire.Pong {
 	c.tb.Helper()
 	c.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{}})
-	c.hears("a pong", func(m *wire.ToClient) bool { return m.GetPong() != nil })
+	return c.hears("a pong", func(m *wire.ToClient) bool { return m.GetPong() != nil }).GetPong()
 }
 
 func status(s *wire.Status) *wire.ToCoordinator {

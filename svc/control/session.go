@@ -61,6 +61,8 @@ type session struct {
 	pong  bool // an answer to a Ping is due
 	over  bool // last is all that is still to be said
 	last  []byte
+	// keepalive is what the client was told of it.
+	keepalive time.Duration
 }
 
 // start runs the session.
@@ -109,8 +111,28 @@ func (c *session) endFor(reason string, last *refusal) {
 	c.server.end(c, reason, last)
 }
 
-// pongFrame answers every Ping.
+// pongFrame answers nearly every Ping.
 var pongFrame = wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Pong{Pong: new(wire.Pong)}})
+
+// keepaliveFor is how often each of so many devices is to say something.
+func keepaliveFor(online int64) time.Duration {
+	k := keepalive
+	for online > maxPings*int64(k/time.Second) {
+		k *= 2
+	}
+	return k
+}
+
+// answer is the answer to a Ping, with how often the next ones are to come if
+// that has changed. The mutex is held.
+func (c *session) answer() []byte {
+	k := keepaliveFor(c.server.online.Load())
+	if k == c.keepalive {
+		return pongFrame
+	}
+	c.keepalive = k
+	return wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Pong{Pong: &wire.Pong{KeepaliveSeconds: uint32(k.Seconds())}}})
+}
 
 // take returns what is to be written besides the roster, and whether that is
 // the end.
@@ -130,7 +152,7 @@ func (c *session) take() (own []byte, over bool) {
 	c.queue = nil
 	if c.pong {
 		c.pong = false
-		own = append(own[:len(own):len(own)], pongFrame...)
+		own = append(own[:len(own):len(own)], c.answer()...)
 	}
 	return own, false
 }
@@ -267,7 +289,7 @@ func (c *session) readTime() (over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.over {
-		_ = c.raw.SetReadDeadline(time.Now().Add(silentTime))
+		_ = c.raw.SetReadDeadline(time.Now().Add(silentTime + c.keepalive - keepalive))
 	}
 	return c.over
 }

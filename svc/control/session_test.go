@@ -55,28 +55,6 @@ func TestComingAndGoing(t *testing.T) {
 	})
 }
 
-// A client that says nothing for a minute is gone; one that pings is not.
-func TestSilence(t *testing.T) {
-	inWorld(t, func(w *world) {
-		ann, bo := w.login(1, "Ann"), w.login(2, "Bo")
-		for range 4 {
-			time.Sleep(keepalive)
-			ann.ping()
-		}
-		ann.sees("Ann")
-		bo.until("the end", func() bool { return bo.err != nil })
-		w.sim.Kill(address(1)) // a power cut
-		time.Sleep(silentTime - time.Second)
-		if w.roster.Len() != 1 {
-			t.Error("gone too early")
-		}
-		time.Sleep(2 * time.Second)
-		if w.roster.Len() != 0 {
-			t.Error("still there")
-		}
-	})
-}
-
 // Who is back in time gets what happened meanwhile, and no more.
 func TestResume(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -12,6 +12,9 @@ import (
 const (
 	frameSnapshot = 3 // ToClient.snapshot
 	frameDelta    = 4 // ToClient.delta
+	framePong     = 7 // ToClient.pong
+
+	pongKeepalive = 1 // Pong.keepalive_seconds
 
 	userID     = 1 // User.id
 	userName   = 2 // User.name

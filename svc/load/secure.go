@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
 )
@@ -56,6 +58,7 @@ type secureClient struct {
 	// Where it stands, written by its reader.
 	epoch, sequence atomic.Uint64
 	at              atomic.Int64 // when it came there, Unix time in ns
+	keepalive       atomic.Int64 // what it was told, in s
 	led             *ledger
 	users           []entry // of a snapshot of which more frames come
 	body            []byte  // of the frame that was read last
@@ -129,6 +132,7 @@ func (s *Secure) Login(ctx context.Context, client int) error {
 		c.sequence.Store(0)
 		c.epoch.Store(welcome.Epoch)
 	}
+	c.keepalive.Store(int64(welcome.KeepaliveSeconds))
 	c.led = s.ledger(welcome.Epoch)
 	c.raw, c.ended = raw, make(chan struct{})
 	s.expected(c, true)
@@ -239,6 +243,13 @@ func (c *secureClient) take(frame []byte) error {
 		return c.takeSnapshot(body)
 	case kind == frameDelta:
 		return c.takeDelta(body)
+	case kind == framePong:
+		return fields(body, func(number protowire.Number, seconds uint64, _ []byte) error {
+			if number == pongKeepalive {
+				c.keepalive.Store(int64(seconds))
+			}
+			return nil
+		})
 	}
 	return nil
 }
@@ -324,10 +335,16 @@ func (s *Secure) SetStatus(client int, text string) error {
 	return c.send(c.conn, &wire.ToCoordinator{Body: &wire.ToCoordinator_SetStatus{SetStatus: &wire.SetStatus{Status: status}}})
 }
 
-// Keepalive has a client send what an idle one sends.
+// Keepalive has a client send what an idle one sends, each KeepaliveTime.
 func (s *Secure) Keepalive(client int) error {
 	c := s.clients[client]
 	return c.send(c.conn, &wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: new(wire.Ping)}})
+}
+
+// KeepaliveTime is how often the coordinator wants to hear of a client that is
+// online.
+func (s *Secure) KeepaliveTime(client int) time.Duration {
+	return time.Duration(s.clients[client].keepalive.Load()) * time.Second
 }
 
 // Asleep has a client read nothing until Awake.

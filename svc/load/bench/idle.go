@@ -4,13 +4,11 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"earshot/svc/load"
 )
-
-// keepalive is how often an idle client says that it is there.
-const keepalive = 25 * time.Second
 
 // measureIdle is a coordinator with as many clients as one is asked to bear, who
 // do nothing but say so.
@@ -34,20 +32,31 @@ func (s server) measureIdle(ctx context.Context, p plan, note func(result)) erro
 	return err
 }
 
-// ping has every client that is online send its keepalive in turn.
+// ping has every client that is online send its keepalive when it is time for
+// that.
 func (r *run) ping(ctx context.Context, crowd *load.Secure) {
-	const bunch = 10
-	tick := time.NewTicker(bunch * keepalive / time.Duration(r.n))
+	const look = 100 * time.Millisecond
+	tick := time.NewTicker(look)
 	defer tick.Stop()
-	for client := 0; ; client = (client + bunch) % (r.n - bunch) {
+	sent := make([]time.Time, r.n)
+	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		for i := range bunch {
-			if crowd.Online(client + i) {
-				_ = crowd.Keepalive(client + i) // a connection that is lost is seen when everybody is to know
+		now := time.Now()
+		for client := range sent {
+			if !crowd.Online(client) {
+				continue
+			}
+			every := crowd.KeepaliveTime(client)
+			if sent[client].IsZero() { // as if it had been online for some time
+				sent[client] = now.Add(-rand.N(every))
+			}
+			if now.Sub(sent[client]) >= every {
+				sent[client] = now
+				_ = crowd.Keepalive(client) // a connection that is lost is seen when everybody is to know
 			}
 		}
 	}

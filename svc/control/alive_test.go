@@ -1,0 +1,67 @@
+package control
+
+import (
+	"testing"
+	"time"
+)
+
+// A client that says nothing for a minute is gone; one that pings is not.
+func TestSilence(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ann, bo := w.login(1, "Ann"), w.login(2, "Bo")
+		for range 4 {
+			time.Sleep(keepalive)
+			ann.ping()
+		}
+		ann.sees("Ann")
+		bo.until("the end", func() bool { return bo.err != nil })
+		w.sim.Kill(address(1)) // a power cut
+		time.Sleep(silentTime - time.Second)
+		if w.roster.Len() != 1 {
+			t.Error("gone too early")
+		}
+		time.Sleep(2 * time.Second)
+		if w.roster.Len() != 0 {
+			t.Error("still there")
+		}
+	})
+}
+
+// Where there are very many, each says less often that it is there, as it is
+// told with the answer, and has as much longer.
+func TestLongerKeepalive(t *testing.T) {
+	for online, want := range map[int64]time.Duration{
+		1: keepalive, 5000: keepalive, 5001: 2 * keepalive, 10_000: 2 * keepalive, 20_000: 4 * keepalive,
+	} {
+		if got := keepaliveFor(online); got != want {
+			t.Errorf("%d devices each say something each %v, want %v", online, got, want)
+		}
+	}
+	inWorld(t, func(w *world) {
+		ann, bo := w.login(1, "Ann"), w.login(2, "Bo")
+		w.server.online.Add(9000)
+		if pong := ann.ping(); pong.KeepaliveSeconds != 50 {
+			t.Errorf("Ann is told %v", pong)
+		}
+		if pong := ann.ping(); pong.KeepaliveSeconds != 0 {
+			t.Errorf("Ann is told again: %v", pong)
+		}
+		cho := w.login(3, "Cho")
+		if cho.welcome.KeepaliveSeconds != 50 {
+			t.Errorf("Cho is told %d s", cho.welcome.KeepaliveSeconds)
+		}
+		time.Sleep(silentTime + time.Second)
+		ann.sees("Ann", "Cho") // Bo was told 25 s, and said nothing
+		if bo.err == nil {
+			t.Error("Bo is still there")
+		}
+		w.server.online.Add(-9000)
+		if pong := ann.ping(); pong.KeepaliveSeconds != 25 {
+			t.Errorf("Ann is told %v", pong)
+		}
+		time.Sleep(silentTime + time.Second)
+		if w.roster.Len() != 1 { // Cho, who was told 50 s and not yet anything else
+			t.Errorf("%d are still there", w.roster.Len())
+		}
+	})
+}
