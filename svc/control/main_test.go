@@ -217,6 +217,7 @@ type client struct {
 	account  *wire.Account
 	heard    []*wire.ToClient // everything but the roster
 	wholes   int
+	deltas   int
 	err      error
 }
 
@@ -305,6 +306,7 @@ func (c *client) take(m *wire.ToClient) {
 			c.tb.Errorf("%s: change %d follows %d", c.name, d.Sequence, c.sequence)
 		}
 		c.sequence = d.Sequence
+		c.deltas++
 		if put := d.GetPut(); put != nil {
 			c.view[put.Id] = put
 		} else if _, known := c.view[d.GetGone()]; known {

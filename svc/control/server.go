@@ -35,6 +35,7 @@ type Server struct {
 	serving sync.WaitGroup // goroutines of connections
 	buffers sync.Pool      // of *[]byte, for snapshots
 	online  atomic.Int64   // devices
+	rush    rush
 
 	mu       sync.Mutex
 	closing  bool

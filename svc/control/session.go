@@ -171,24 +171,11 @@ func (c *session) write() {
 			_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // nothing more is asked of the reader
 			return
 		}
-		frames, next, err := c.server.cfg.Roster.Frames(c.at)
-		switch {
-		case err != nil:
-			err = c.writeWhole(own)
-		case len(own) == 0 && len(frames) == 0:
-			c.rest()
-		case len(own) == 0 && c.early():
-			// What comes meanwhile goes in one write with it.
-		default:
-			if len(own) > 0 {
-				frames = append(own[:len(own):len(own)], frames...)
-			}
-			c.writeTime()
-			if _, err = c.conn.Write(frames); err == nil && next != c.at {
-				c.wrote, c.busy, c.paused = time.Now(), c.paused, false
-				c.server.metrics.delivered.Add(float64(next.Seq - c.at.Seq))
-				c.at = next
-			}
+		var err error
+		if rush := c.server.rush.on(); rush != nil {
+			err = c.hold(own, rush)
+		} else {
+			err = c.tell(own)
 		}
 		if err != nil {
 			reason := "connection lost"
@@ -200,6 +187,49 @@ func (c *session) write() {
 			return
 		}
 	}
+}
+
+// hold writes what is queued, or waits until the rush is over or something else
+// is to be said.
+func (c *session) hold(own []byte, rush <-chan struct{}) error {
+	if len(own) > 0 {
+		c.writeTime()
+		_, err := c.conn.Write(own)
+		return err
+	}
+	select {
+	case <-rush:
+	case <-c.wake:
+	}
+	return nil
+}
+
+// tell writes what is queued and what of the roster the client doesn't know, or
+// waits until there may be something.
+func (c *session) tell(own []byte) error {
+	frames, next, err := c.server.cfg.Roster.Frames(c.at)
+	switch {
+	case err != nil:
+		return c.writeWhole(own)
+	case len(own) == 0 && len(frames) == 0:
+		c.rest()
+		return nil
+	case len(own) == 0 && c.early():
+		return nil // what comes meanwhile goes in one write with it
+	}
+	if len(own) > 0 {
+		frames = append(own[:len(own):len(own)], frames...)
+	}
+	c.writeTime()
+	if _, err := c.conn.Write(frames); err != nil {
+		return err
+	}
+	if next != c.at {
+		c.wrote, c.busy, c.paused = time.Now(), c.paused, false
+		c.server.metrics.delivered.Add(float64(next.Seq - c.at.Seq))
+		c.at = next
+	}
+	return nil
 }
 
 // roundCost is how long everybody waits, for each device online, between two

@@ -19,14 +19,29 @@ func (s server) measureIdle(ctx context.Context, p plan, note func(result)) erro
 	}
 	defer r.end()
 	ctx, cancel := context.WithTimeout(ctx, 2*p.patience+p.quiet)
+	defer cancel()
+	return r.alive(ctx, func() error {
+		if err := r.cold(ctx); err != nil {
+			return err
+		}
+		return r.idle(ctx)
+	})
+}
+
+// alive does something while all clients that are online say that they are, if
+// their server wants that.
+func (r *run) alive(ctx context.Context, do func() error) error {
+	crowd, ok := r.crowd.(*load.Secure)
+	if !ok {
+		return do()
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.ping(ctx, r.crowd.(*load.Secure))
+		r.ping(ctx, crowd)
 	}()
-	if err = r.cold(ctx); err == nil {
-		err = r.idle(ctx)
-	}
+	err := do()
 	cancel()
 	<-ended
 	return err

@@ -52,12 +52,12 @@ func (s server) measure(ctx context.Context, n int, p plan, note func(result)) e
 	}
 	r.n = n
 	defer r.end()
-	scenarios := []func(context.Context) error{r.alone, r.cold, r.idle, r.newcomers, r.sessions, r.statuses, r.reconnect}
+	scenarios := []func(context.Context) error{r.alone, r.cold, r.resting, r.newcomers, r.sessions, r.statuses, r.reconnect}
 	if s.ours {
 		scenarios = append(scenarios, r.restart)
 	}
 	for _, scenario := range scenarios {
-		ctx, cancel := context.WithTimeout(ctx, p.patience)
+		ctx, cancel := context.WithTimeout(ctx, p.patience+p.quiet)
 		err := scenario(ctx)
 		cancel()
 		if err != nil {
@@ -180,6 +180,11 @@ func (r *run) cold(ctx context.Context) error {
 	out, err := r.finish(ctx, "cold start", r.n*r.n)
 	r.note(out)
 	return err
+}
+
+// resting is idle for clients that nobody keeps alive yet.
+func (r *run) resting(ctx context.Context) error {
+	return r.alive(ctx, func() error { return r.idle(ctx) })
 }
 
 // idle is what clients cost that do nothing.
