@@ -276,17 +276,49 @@ func (c *session) early() bool {
 	return true
 }
 
-// writeWhole writes what is queued, and everybody, a frame at a time so that no
-// reader, however slow, has more than one frame's buffer.
+// writeWhole writes what is queued, and everybody, a piece at a time so that no
+// reader, however slow, has more than one piece's buffer.
 func (c *session) writeWhole(own []byte) error {
+	whole, at := c.server.cfg.Roster.Whole()
+	var err error
+	if frames := whole.Shared(); frames != nil {
+		err = c.writeShared(own, frames)
+	} else {
+		err = c.writeFrames(own, whole)
+	}
+	if err != nil {
+		return err
+	}
+	c.at = at
+	c.server.metrics.snapshots.Inc()
+	return nil
+}
+
+// writeShared writes frames that others write, too.
+func (c *session) writeShared(own, frames []byte) error {
+	const piece = 64 << 10
+	for b := own; len(b) > 0 || len(frames) > 0; b = nil {
+		if len(b) == 0 {
+			n := min(piece, len(frames))
+			b, frames = frames[:n], frames[n:]
+		}
+		c.writeTime()
+		if _, err := c.conn.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFrames writes frames as they are put together.
+func (c *session) writeFrames(own []byte, whole *roster.Whole) error {
 	buf := c.server.buffers.Get().(*[]byte)
 	defer c.server.buffers.Put(buf)
-	whole, at := c.server.cfg.Roster.Whole()
 	*buf = append((*buf)[:0], own...)
 	for {
 		frames, ok := whole.Next(*buf)
 		if !ok {
-			break
+			return nil
 		}
 		*buf = frames[:0]
 		c.writeTime()
@@ -294,9 +326,6 @@ func (c *session) writeWhole(own []byte) error {
 			return err
 		}
 	}
-	c.at = at
-	c.server.metrics.snapshots.Inc()
-	return nil
 }
 
 // writeTime gives the next write its time, unless the session is over. To move

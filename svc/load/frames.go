@@ -67,22 +67,20 @@ func fields(message []byte, f func(number protowire.Number, value uint64, body [
 	return nil
 }
 
-// parseSnapshot appends a Snapshot's users.
-func parseSnapshot(users []entry, body []byte) (sequence uint64, more bool, _ []entry, err error) {
+// parseSnapshot calls f for each of a Snapshot's users.
+func parseSnapshot(body []byte, f func(user []byte) error) (sequence uint64, more bool, err error) {
 	err = fields(body, func(number protowire.Number, value uint64, user []byte) error {
 		switch number {
 		case 2: // sequence
 			sequence = value
 		case 3: // users
-			e, err := parseUser(user)
-			users = append(users, e)
-			return err
+			return f(user)
 		case 4: // more
 			more = value != 0
 		}
 		return nil
 	})
-	return sequence, more, users, err
+	return sequence, more, err
 }
 
 // parseSequence reads the first field of a Delta, its sequence, and returns the

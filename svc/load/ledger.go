@@ -39,6 +39,9 @@ type ledger struct {
 	// and claims are snapshots that wait to be compared with it.
 	of     []digest
 	claims []claim
+	// frames are the users of frames of snapshots, by their fingerprints: of a
+	// thousand clients that are told at once all get the same ones.
+	frames map[uint64][]entry
 	// ahead are snapshots of which some changes before are not known yet. If
 	// nobody was there to be told those, one of them is the next base.
 	ahead []base
@@ -63,6 +66,28 @@ func (d *digest) remove(e entry) { d.whole -= e.whole; d.face -= e.face; d.count
 type claim struct {
 	at     uint64
 	digest digest
+}
+
+// maxFrames bounds frames.
+const maxFrames = 64
+
+// parsed returns the users of a frame of a snapshot, which must not be changed,
+// if somebody has parsed the same one.
+func (l *ledger) parsed(sum uint64) ([]entry, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	users, ok := l.frames[sum]
+	return users, ok
+}
+
+// parse notes the users of a frame.
+func (l *ledger) parse(sum uint64, users []entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.frames) >= maxFrames || l.frames == nil {
+		l.frames = make(map[uint64][]entry)
+	}
+	l.frames[sum] = users
 }
 
 // snapshot is told of a whole snapshot. It keeps users if they are the earliest.

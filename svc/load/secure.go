@@ -256,15 +256,27 @@ func (c *secureClient) take(frame []byte) error {
 
 // takeSnapshot is told a frame of a snapshot.
 func (c *secureClient) takeSnapshot(body []byte) error {
-	sequence, more, users, err := parseSnapshot(c.users, body)
+	sum := maphash.Bytes(seed, body)
+	users, known := c.led.parsed(sum)
+	sequence, more, err := parseSnapshot(body, func(user []byte) error {
+		if known {
+			return nil
+		}
+		e, err := parseUser(user)
+		users = append(users, e)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	c.users = users
+	if !known {
+		c.led.parse(sum, users)
+	}
+	c.users = append(c.users, users...)
 	if more {
 		return nil
 	}
-	c.led.snapshot(sequence, users)
+	c.led.snapshot(sequence, c.users)
 	c.users = nil
 	c.arrive(sequence)
 	return nil

@@ -129,26 +129,49 @@ func appendDelta(b []byte, c Change, encoded []byte) []byte {
 	return protowire.AppendBytes(b, encoded)
 }
 
-// Whole is everybody at one position, as frames. It holds no copy of the
-// users' encodings.
+// Whole is everybody at one position, as frames.
 type Whole struct {
-	at    Position
-	left  []*entry
-	begun bool
+	at     Position
+	left   []*entry // whose encodings it doesn't copy
+	shared []byte   // all frames, if they were put together for several
+	begun  bool
 }
 
-// Whole returns everybody as frames, and the position from which to follow.
+// Whole returns everybody as frames, and the position from which to follow. Who
+// asks first for one position puts the frames together; for all others
+// they are put together once. So a login costs no memory, and a thousand who
+// are told at once cost no time.
 func (r *Roster) Whole() (*Whole, Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at := r.position()
-	return &Whole{at: at, left: append([]*entry(nil), r.all...)}, at
+	if r.whole.at != at {
+		r.whole = whole{at: at}
+		return &Whole{at: at, left: append([]*entry(nil), r.all...)}, at
+	}
+	if r.whole.frames == nil {
+		w := &Whole{at: at, left: r.all}
+		for more := true; more; {
+			r.whole.frames, more = w.Next(r.whole.frames)
+		}
+	}
+	return &Whole{at: at, shared: r.whole.frames}, at
 }
+
+// whole is what was asked for last. Its frames are never changed.
+type whole struct {
+	at     Position
+	frames []byte // nil until somebody else asks
+}
+
+// Shared returns all frames if others write the same ones, which must not be
+// changed; nil if Next is to be asked.
+func (w *Whole) Shared() []byte { return w.shared }
 
 // Next appends the next frame of wire.ToClient with a Snapshot to dst. It is
 // false, and dst unchanged, once there is none.
 func (w *Whole) Next(dst []byte) ([]byte, bool) {
-	if w.begun && len(w.left) == 0 {
+	if w.begun && len(w.left) == 0 || w.shared != nil {
 		return dst, false
 	}
 	w.begun = true

@@ -128,6 +128,37 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+// Whoever else asks for the same position gets the same frames, put together
+// once; after a change they are others.
+func TestWholeShared(t *testing.T) {
+	r := New()
+	for i := range 1200 {
+		join(t, r, fmt.Sprint("user ", i))
+	}
+	first, at := r.Whole()
+	var want []byte
+	for ok := true; ok; {
+		want, ok = first.Next(want)
+	}
+	second, same := r.Whole()
+	if !bytes.Equal(second.Shared(), want) || same != at || first.Shared() != nil {
+		t.Errorf("who asks second gets %d bytes at %v, want %d at %v", len(second.Shared()), same, len(want), at)
+	}
+	if b, ok := second.Next(nil); ok {
+		t.Errorf("behind them comes %x", b)
+	}
+	if allocs := testing.AllocsPerRun(100, func() { r.Whole() }); allocs > 1 {
+		t.Errorf("who asks after that costs %v allocations", allocs)
+	}
+	join(t, r, "Ann")
+	if third, next := r.Whole(); third.Shared() != nil || next == at {
+		t.Error("after a change the frames are still the old ones")
+	}
+	if !bytes.Equal(second.Shared(), want) {
+		t.Error("the old frames have changed")
+	}
+}
+
 // Frames that are followed in chunks give the same as the list, while the log
 // is trimmed by number and by size.
 func TestFramesFollowed(t *testing.T) {
@@ -203,12 +234,24 @@ func BenchmarkWhole(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	var buf []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		w, _ := r.Whole()
-		for ok := true; ok; {
-			buf, ok = w.Next(buf[:0])
+	b.Run("the first to ask", func(b *testing.B) {
+		var buf []byte
+		b.ReportAllocs()
+		for b.Loop() {
+			r.whole = whole{}
+			w, _ := r.Whole()
+			for ok := true; ok; {
+				buf, ok = w.Next(buf[:0])
+			}
 		}
-	}
+	})
+	b.Run("the others", func(b *testing.B) {
+		r.Whole()
+		b.ReportAllocs()
+		for b.Loop() {
+			if w, _ := r.Whole(); w.Shared() == nil {
+				b.Fatal("they are not shared")
+			}
+		}
+	})
 }

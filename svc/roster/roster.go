@@ -84,6 +84,7 @@ type Roster struct {
 	byKey  map[string]*entry
 	all    []*entry // the same, in no order
 	log    log
+	whole  whole
 	// changed is closed by the next change; nil while nobody waits for it.
 	changed chan struct{}
 }
