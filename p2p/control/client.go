@@ -101,6 +101,7 @@ type Client struct {
 	log         *slog.Logger
 	trunk       *trunk.Trunk
 	certificate tls.Certificate
+	sessions    tls.ClientSessionCache // with which the next connection is quicker
 	mirror      *mirror
 	backoff     backoff
 	kick        chan struct{}
@@ -117,7 +118,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{cfg: cfg, log: cfg.Log, certificate: cfg.Key.Certificate(), mirror: newMirror(), kick: make(chan struct{}, 1)}
+	c := &Client{cfg: cfg, log: cfg.Log, certificate: cfg.Key.Certificate(), sessions: tls.NewLRUClientSessionCache(1), mirror: newMirror(), kick: make(chan struct{}, 1)}
 	c.trunk = trunk.New(trunk.Config{
 		Net: cfg.Net, Host: cfg.Host, Port: cfg.Port, Resolve: cfg.Resolve, WebPort: cfg.WebPort, Proxy: cfg.Proxy,
 	})

@@ -61,6 +61,8 @@ func (c *Client) Try(ctx context.Context, way trunk.Way) error {
 func (c *Client) tls(alpn string) *tls.Config {
 	config := identity.ClientTLS(c.certificate, alpn, nil)
 	config.ServerName = c.cfg.Host // which a coordinator with several certificates wants to know
+	// A ticket whose coordinator doesn't pass Verify is dropped by package tls.
+	config.ClientSessionCache = c.sessions
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		if state.NegotiatedProtocol != alpn {
 			return errNotSecure

@@ -146,6 +146,13 @@ type peer struct {
 	hello *wire.Hello
 }
 
+// theirTLS is the coordinator's, which gives tickets.
+func theirTLS() *tls.Config {
+	config := identity.ServerTLS(theirKey.Certificate(), identity.ALPNControl, nil)
+	identity.Resumable(config, theirKey.Secret("tickets"))
+	return config
+}
+
 // accept takes the client's next connection, and its hello.
 func (b *bed) accept() *peer {
 	b.Helper()
@@ -154,7 +161,7 @@ func (b *bed) accept() *peer {
 	if err != nil {
 		b.Fatalf("the client does not come: %v", err)
 	}
-	p := &peer{bed: b, conn: tls.Server(raw, identity.ServerTLS(theirKey.Certificate(), identity.ALPNControl, nil))}
+	p := &peer{bed: b, conn: tls.Server(raw, theirTLS())}
 	b.Cleanup(func() { raw.Close() })
 	p.hello = p.read(10 * time.Second).GetHello()
 	if p.hello == nil {

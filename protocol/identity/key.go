@@ -2,6 +2,7 @@ package identity
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -75,6 +76,16 @@ func (k Key) String() string {
 
 // GoString keeps the secret out of logs, too.
 func (k Key) GoString() string { return k.String() }
+
+// Secret derives a secret for one purpose (HKDF, RFC 5869), which says nothing
+// of the key.
+func (k Key) Secret(purpose string) (secret [32]byte) {
+	b, err := hkdf.Key(sha256.New, k.private().Seed(), nil, "earshot secret: "+purpose, len(secret))
+	if err != nil {
+		panic(err) // the length is right
+	}
+	return [32]byte(b)
+}
 
 const keyBlock = "PRIVATE KEY"
 

@@ -42,7 +42,7 @@ func (k Key) Certificate() tls.Certificate {
 }
 
 // ServerTLS is a configuration for accepting other devices: TLS 1.3 without
-// resumption (which would skip the proof of the key), and a certificate is
+// resumption, so that each connection proves the key, and a certificate is
 // demanded. verify decides about the device; nil admits every one, and leaves
 // the decision to whoever asks PeerKey.
 func ServerTLS(certificate tls.Certificate, alpn string, verify func(PublicKey) error) *tls.Config {
@@ -54,6 +54,17 @@ func ServerTLS(certificate tls.Certificate, alpn string, verify func(PublicKey) 
 		SessionTicketsDisabled: true,
 		VerifyConnection:       verifyDevice(verify),
 	}
+}
+
+// Resumable lets a configuration of ServerTLS give its clients tickets (RFC 8446,
+// 2.2), with which they are back without either side proving its key again: the
+// ticket is good only together with a secret of the connection on which both
+// have. Every connection has fresh keys of its own all the same. Who has
+// the secret here can read tickets, so it is Key.Secret of the server's key; with
+// the same one, tickets outlive a restart. They are good for a week.
+func Resumable(config *tls.Config, secret [32]byte) {
+	config.SessionTicketsDisabled = false
+	config.SetSessionTicketKeys([][32]byte{secret})
 }
 
 // ClientTLS is a configuration for connecting to the device with the expected

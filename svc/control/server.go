@@ -73,6 +73,9 @@ func New(cfg Config) (*Server, error) {
 		config.NextProtos = append(config.NextProtos, identity.ALPNRelay)
 	}
 	config.Certificates, config.GetCertificate = nil, cfg.Certificate
+	if cfg.Tickets != [32]byte{} {
+		identity.Resumable(config, cfg.Tickets)
+	}
 	// Small records first, as for a web page, would cost a write each.
 	config.DynamicRecordSizingDisabled = true
 	s := &Server{

@@ -59,12 +59,14 @@ type Config struct {
 	TrustedNetworks []netip.Prefix
 	Limits          Limits
 	// Accounts is who owns which name. Without it the secure protocol is not
-	// served, and the two fields below mean nothing.
+	// served, and the three fields below mean nothing.
 	Accounts control.Accounts
 	// Registration is who may have a new account; the empty one is open.
 	Registration engine.Policy
 	// Certificate returns the coordinator's, as tls.Config.GetCertificate.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Tickets is the secret of tickets, as in control.Config.
+	Tickets [32]byte
 	// Net is the network; nil is the operating system's.
 	Net hostnet.Net
 	// Log is for what the administrator may want to know; nil logs nothing.
@@ -235,7 +237,7 @@ func (c *Coordinator) assemble(s *sockets) error {
 		}
 		secure, err = control.New(control.Config{
 			Listener: s.main, Roster: c.roster, Accounts: c.cfg.Accounts, Policy: registration,
-			Certificate: c.cfg.Certificate, TrustedNetworks: c.cfg.TrustedNetworks, Plain: greeting,
+			Certificate: c.cfg.Certificate, Tickets: c.cfg.Tickets, TrustedNetworks: c.cfg.TrustedNetworks, Plain: greeting,
 			Relay:     packets,
 			StunPorts: []uint16{s.addrs().UDP.Port(), s.addrs().UDP.Port() + 1}, WebPort: s.addrs().Web.Port(),
 			Limits: c.secureLimits(), Log: c.cfg.Log, Metrics: c.cfg.Metrics,

@@ -48,6 +48,7 @@ type secureClient struct {
 	crowd       *Secure
 	index       int
 	certificate tls.Certificate
+	sessions    tls.ClientSessionCache
 	raw         net.Conn
 	conn        *tls.Conn
 	ended       chan struct{} // closed when nobody reads the connection any more
@@ -74,6 +75,7 @@ func NewSecure(to netip.AddrPort, n int) *Secure {
 	for i := range n {
 		s.clients = append(s.clients, &secureClient{
 			crowd: s, index: i, certificate: identity.NewKey().Certificate(), text: firstText, awake: make(chan struct{}, 1),
+			sessions: tls.NewLRUClientSessionCache(1),
 		})
 	}
 	return s
@@ -146,7 +148,9 @@ func (s *Secure) Login(ctx context.Context, client int) error {
 
 // greet is the conversation up to the Welcome.
 func (c *secureClient) greet(ctx context.Context, raw net.Conn) (*wire.Welcome, *bufio.Reader, error) {
-	conn := tls.Client(raw, identity.ClientTLS(c.certificate, identity.ALPNControl, nil))
+	config := identity.ClientTLS(c.certificate, identity.ALPNControl, nil)
+	config.ClientSessionCache, config.ServerName = c.sessions, "coordinator"
+	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,6 +114,7 @@ func measure(ctx context.Context, p plan, stdout io.Writer) ([]result, error) {
 		return nil, err
 	}
 	runtime.GOMAXPROCS(len(onClients))
+	debug.SetGCPercent(800) // the clients have one processor for what thousands have in life, and memory enough
 	dir, err := os.MkdirTemp("", "earshot-bench-")
 	if err != nil {
 		return nil, err

@@ -1,0 +1,62 @@
+package control
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"earshot/p2p"
+)
+
+// A client that comes again does so by ticket.
+func TestTickets(t *testing.T) {
+	inBed(t, func(b *bed) {
+		b.start()
+		p := b.login(7, 40)
+		if p.conn.ConnectionState().DidResume {
+			t.Error("the first connection is by ticket")
+		}
+		p.conn.Close()
+		b.lost(time.Second)
+		if p = b.login(7, 41); !p.conn.ConnectionState().DidResume {
+			t.Error("the second connection is not by ticket")
+		}
+	})
+}
+
+// What the coordinator showed then may not be right any more: the client comes
+// once more, to see what it shows now.
+func TestTicketOfBefore(t *testing.T) {
+	expired := fmt.Errorf("%w: the certificate has expired", p2p.ErrIdentity)
+	inBed(t, func(b *bed) {
+		b.start()
+		b.login(7, 40).conn.Close()
+		b.lost(time.Second)
+		next[Connecting](b, time.Minute)
+		raw, err := b.listener.Accept()
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer raw.Close()
+		if err := tls.Server(raw, theirTLS()).HandshakeContext(b.Context()); err == nil {
+			// Only what comes next tells the coordinator that it was refused.
+			_, _ = raw.Read(make([]byte, 1))
+		}
+		if d := next[Disconnected](b, time.Second); !errors.Is(d.Cause, expired) {
+			b.Errorf("the client tells %+v", d)
+		}
+		if p := b.login(7, 41); p.conn.ConnectionState().DidResume {
+			b.Error("the client comes by the same ticket again")
+		}
+	}, func(c *Config) {
+		verify := c.Verify
+		c.Verify = func(state tls.ConnectionState) error {
+			if state.DidResume {
+				return expired
+			}
+			return verify(state)
+		}
+	})
+}

@@ -1,0 +1,50 @@
+package control
+
+import (
+	"crypto/tls"
+	"testing"
+
+	"earshot/protocol/identity"
+	"earshot/protocol/wire"
+)
+
+// A device is back by ticket as the device that it was; one that was removed
+// meanwhile is not let in by it.
+func TestTickets(t *testing.T) {
+	inWorld(t, func(w *world) {
+		key := identity.NewKey()
+		config := identity.ClientTLS(key.Certificate(), identity.ALPNControl, nil)
+		config.ClientSessionCache, config.ServerName = tls.NewLRUClientSessionCache(1), "chat.example"
+		login := func() (*wire.ToClient, bool) {
+			w.Helper()
+			raw, err := w.sim.Host(address(1)).Dial(w.Context(), w.addr)
+			if err != nil {
+				w.Fatal(err)
+			}
+			conn := tls.Client(raw, config)
+			defer conn.Close()
+			hello := &wire.Hello{VersionMin: 1, VersionMax: 1, Name: "Ann"}
+			if _, err := conn.Write(wire.Append(nil, &wire.ToCoordinator{Body: &wire.ToCoordinator_Hello{Hello: hello}})); err != nil {
+				w.Fatal(err)
+			}
+			m := new(wire.ToClient)
+			if err := wire.Read(conn, wire.MaxToClient, m); err != nil {
+				w.Fatal(err)
+			}
+			return m, conn.ConnectionState().DidResume
+		}
+		if m, resumed := login(); m.GetWelcome() == nil || resumed {
+			w.Fatalf("the first login is answered by %v, resumed: %v", m, resumed)
+		}
+		m, resumed := login()
+		if in := m.GetWelcome(); in == nil || !resumed || in.Account.Name != "Ann" {
+			w.Fatalf("the second login is answered by %v, resumed: %v", m, resumed)
+		}
+		if err := w.accounts.RemoveDevice(w.Context(), "Ann", key.Public()); err != nil {
+			w.Fatal(err)
+		}
+		if m, resumed := login(); m.GetRefused().GetCode() != wire.Refused_CODE_DEVICE_REMOVED || !resumed {
+			w.Errorf("who was removed is answered by %v, resumed: %v", m, resumed)
+		}
+	}, func(c *Config) { c.Tickets = identity.NewKey().Secret("tickets") })
+}
