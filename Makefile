@@ -8,12 +8,15 @@ GUI         := $(if $(filter windows,$(shell go env GOOS)), -H windowsgui)
 PLATFORMS   := linux/amd64 linux/arm64 windows/amd64 darwin/arm64
 TOOL        := go tool -modfile=.ci/tools.mod
 BENCHTIME   ?= 1s
+BASE        ?= HEAD~1
+PACKAGE     ?= ./svc/roster
+BENCH       ?= .
 FUZZTIME    ?= 20s
 # Downloads and root file systems outlive a clone, so a second one is quick.
 export EARSHOT_CACHE     ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/earshot
 export EARSHOT_ARTIFACTS ?= $(CURDIR)/artifacts
 
-.PHONY: help build run test test-short cross lint proto fmt bench bench-coordinator soak-coordinator fuzz nat-matrix nat-theory icons packages msi dist deps clean
+.PHONY: help build run test test-short cross lint proto fmt bench bench-compare bench-coordinator soak-coordinator fuzz nat-matrix nat-theory icons packages msi dist deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +52,9 @@ fmt: ## format the Go code
 bench: deps ## benchmarks, each beside its floor and other messengers (BENCHTIME=1s)
 	.ci/deps peers
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+bench-compare: ## benchmarks of a commit and of this tree, by benchstat: BASE=HEAD~1 PACKAGE=./svc/roster BENCH=.
+	.ci/compare '$(BASE)' '$(PACKAGE)' '$(BENCH)'
 
 bench-coordinator: build ## storms of clients beside the floor and installed servers (ngircd, inspircd, mosquitto), into dist/bench/
 	go run ./svc/load/bench $(BENCHFLAGS)
