@@ -17,15 +17,15 @@ func user(id uint64, name, text string) *wire.User {
 	}
 }
 
-// frame is a message as it stands in a frame, without its length.
-func frame(m *wire.ToClient) []byte { return wire.Append(nil, m)[4:] }
+// bytesOf is a message as it stands in a frame, without its length.
+func bytesOf(m *wire.ToClient) []byte { return wire.Append(nil, m)[4:] }
 
 var (
-	snapshotFrame = frame(&wire.ToClient{Body: &wire.ToClient_Snapshot{Snapshot: &wire.Snapshot{
+	snapshotFrame = bytesOf(&wire.ToClient{Body: &wire.ToClient_Snapshot{Snapshot: &wire.Snapshot{
 		Epoch: 1 << 60, Sequence: 300, Users: []*wire.User{user(7, "Ann", "at lunch"), user(8, "波", "")}, More: true,
 	}}})
-	putFrame  = frame(&wire.ToClient{Body: &wire.ToClient_Delta{Delta: &wire.Delta{Sequence: 301, Change: &wire.Delta_Put{Put: user(7, "Ann", "back")}}}})
-	goneFrame = frame(&wire.ToClient{Body: &wire.ToClient_Delta{Delta: &wire.Delta{Sequence: 302, Change: &wire.Delta_Gone{Gone: 8}}}})
+	putFrame  = bytesOf(&wire.ToClient{Body: &wire.ToClient_Delta{Delta: &wire.Delta{Sequence: 301, Change: &wire.Delta_Put{Put: user(7, "Ann", "back")}}}})
+	goneFrame = bytesOf(&wire.ToClient{Body: &wire.ToClient_Delta{Delta: &wire.Delta{Sequence: 302, Change: &wire.Delta_Gone{Gone: 8}}}})
 )
 
 // wholeSnapshot is parseSnapshot with all users.

@@ -41,7 +41,7 @@ type ledger struct {
 	claims []claim
 	// frames are the users of frames of snapshots, by their fingerprints: of a
 	// thousand clients that are told at once all get the same ones.
-	frames map[uint64][]entry
+	frames map[uint64]*frame
 	// ahead are snapshots of which some changes before are not known yet. If
 	// nobody was there to be told those, one of them is the next base.
 	ahead []base
@@ -50,10 +50,24 @@ type ledger struct {
 // maxAhead bounds ahead. Beyond it, what misses is taken for told to nobody.
 const maxAhead = 256
 
-// base is a snapshot from which changes are replayed. Without users it is none.
+// base is a snapshot from which changes are replayed. Without frames it is none.
 type base struct {
-	at    uint64
-	users []entry
+	at     uint64
+	frames []*frame
+}
+
+// frame is the users of one frame of a snapshot. It is never changed.
+type frame struct {
+	users  []entry
+	digest digest
+}
+
+func newFrame(users []entry) *frame {
+	f := &frame{users: users}
+	for _, u := range users {
+		f.digest.add(u)
+	}
+	return f
 }
 
 // digest is a set of users, whatever their order.
@@ -71,30 +85,30 @@ type claim struct {
 // maxFrames bounds frames.
 const maxFrames = 64
 
-// parsed returns the users of a frame of a snapshot, which must not be changed,
-// if somebody has parsed the same one.
-func (l *ledger) parsed(sum uint64) ([]entry, bool) {
+// parsed returns a frame of a snapshot if somebody has parsed the same one.
+func (l *ledger) parsed(sum uint64) *frame {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	users, ok := l.frames[sum]
-	return users, ok
+	return l.frames[sum]
 }
 
-// parse notes the users of a frame.
-func (l *ledger) parse(sum uint64, users []entry) {
+// parse notes a frame.
+func (l *ledger) parse(sum uint64, f *frame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.frames) >= maxFrames || l.frames == nil {
-		l.frames = make(map[uint64][]entry)
+		l.frames = make(map[uint64]*frame)
 	}
-	l.frames[sum] = users
+	l.frames[sum] = f
 }
 
-// snapshot is told of a whole snapshot. It keeps users if they are the earliest.
-func (l *ledger) snapshot(at uint64, users []entry) {
+// snapshot is told of a whole snapshot.
+func (l *ledger) snapshot(at uint64, frames []*frame) {
 	var d digest
-	for _, u := range users {
-		d.add(u)
+	for _, f := range frames {
+		d.whole += f.digest.whole
+		d.face += f.digest.face
+		d.count += f.digest.count
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,23 +116,25 @@ func (l *ledger) snapshot(at uint64, users []entry) {
 	l.heard = max(l.heard, at)
 	l.replay()
 	switch {
-	case l.base.users == nil:
-		l.begin(base{at, users})
+	case l.base.frames == nil:
+		l.begin(base{at, frames})
 	case at > l.at:
 		if len(l.ahead) == maxAhead {
 			l.skip()
 		}
-		l.ahead = append(l.ahead, base{at, users})
+		l.ahead = append(l.ahead, base{at, frames})
 	}
 }
 
 // begin replays from a snapshot on. The mutex is held.
 func (l *ledger) begin(b base) {
 	l.base, l.at, l.digest = b, b.at, digest{}
-	l.online = make(map[uint64]entry, len(b.users))
-	for _, u := range b.users {
-		l.online[u.id] = u
-		l.digest.add(u)
+	l.online = make(map[uint64]entry)
+	for _, f := range b.frames {
+		for _, u := range f.users {
+			l.online[u.id] = u
+			l.digest.add(u)
+		}
 	}
 	l.of = []digest{l.digest}
 }
@@ -194,7 +210,7 @@ func (l *ledger) skip() bool {
 func (l *ledger) replay() {
 	for {
 		next := l.at + 1
-		if l.base.users == nil || next >= uint64(len(l.changes)) || l.changes[next].sum == 0 {
+		if l.base.frames == nil || next >= uint64(len(l.changes)) || l.changes[next].sum == 0 {
 			break
 		}
 		e := l.changes[next].entry

@@ -12,13 +12,22 @@ var (
 	busy = entry{id: 2, whole: 23, face: 223} // bo with another status
 )
 
+// whole is a snapshot's frames, one for each user.
+func whole(users ...entry) []*frame {
+	frames := []*frame{newFrame(nil)}
+	for _, u := range users {
+		frames = append(frames, newFrame([]entry{u}))
+	}
+	return frames
+}
+
 func gone(id uint64) entry { return entry{id: id} }
 
 // told is a ledger that has a snapshot of ann at 5, and changes from 6 on.
 func told(t *testing.T, changes ...entry) *ledger {
 	t.Helper()
 	l := new(ledger)
-	l.snapshot(5, []entry{ann})
+	l.snapshot(5, whole(ann))
 	for i, e := range changes {
 		if err := l.write(uint64(6+i), change{uint64(100 + i), e}); err != nil {
 			t.Fatal(err)
@@ -36,24 +45,24 @@ func TestLedger(t *testing.T) {
 		mistake string
 	}{
 		{"changes replayed", func(*ledger) {}, 8, digest{11, 111, 1}, ""},
-		{"a later snapshot that is right", func(l *ledger) { l.snapshot(7, []entry{busy, ann}) }, 8, digest{11, 111, 1}, ""},
-		{"one with a status of before", func(l *ledger) { l.snapshot(7, []entry{bo, ann}) }, 8, digest{}, "a snapshot at 7"},
-		{"one without somebody", func(l *ledger) { l.snapshot(6, []entry{ann}) }, 8, digest{}, "a snapshot at 6"},
-		{"an earlier one", func(l *ledger) { l.snapshot(4, []entry{}) }, 8, digest{11, 111, 1}, ""},
+		{"a later snapshot that is right", func(l *ledger) { l.snapshot(7, whole(busy, ann)) }, 8, digest{11, 111, 1}, ""},
+		{"one with a status of before", func(l *ledger) { l.snapshot(7, whole(bo, ann)) }, 8, digest{}, "a snapshot at 7"},
+		{"one without somebody", func(l *ledger) { l.snapshot(6, whole(ann)) }, 8, digest{}, "a snapshot at 6"},
+		{"an earlier one", func(l *ledger) { l.snapshot(4, whole()) }, 8, digest{11, 111, 1}, ""},
 		{"a change that nobody was told", func(l *ledger) { _ = l.write(10, change{103, bo}) }, 8, digest{}, "nobody was told change 9"},
 		{"what happened while nobody was there", func(l *ledger) {
-			l.snapshot(20, []entry{ann, bo})
+			l.snapshot(20, whole(ann, bo))
 			_ = l.write(21, change{104, gone(1)})
 		}, 21, digest{22, 222, 1}, ""},
 		{"the same, told by several", func(l *ledger) {
-			l.snapshot(21, []entry{bo})
-			l.snapshot(20, []entry{ann, bo})
+			l.snapshot(21, whole(bo))
+			l.snapshot(20, whole(ann, bo))
 			_ = l.write(21, change{104, gone(1)})
 		}, 21, digest{22, 222, 1}, ""},
 		{"a mistake after that", func(l *ledger) {
-			l.snapshot(20, []entry{ann, bo})
+			l.snapshot(20, whole(ann, bo))
 			_ = l.write(21, change{104, gone(1)})
-			l.snapshot(21, []entry{ann})
+			l.snapshot(21, whole(ann))
 		}, 21, digest{}, "a snapshot at 21"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -61,8 +61,8 @@ type secureClient struct {
 	at              atomic.Int64 // when it came there, Unix time in ns
 	keepalive       atomic.Int64 // what it was told, in s
 	led             *ledger
-	users           []entry // of a snapshot of which more frames come
-	body            []byte  // of the frame that was read last
+	frames          []*frame // of a snapshot of which more come
+	body            []byte   // of the frame that was read last
 }
 
 // firstText is everybody's status at first.
@@ -261,9 +261,10 @@ func (c *secureClient) take(frame []byte) error {
 // takeSnapshot is told a frame of a snapshot.
 func (c *secureClient) takeSnapshot(body []byte) error {
 	sum := maphash.Bytes(seed, body)
-	users, known := c.led.parsed(sum)
+	f := c.led.parsed(sum)
+	var users []entry
 	sequence, more, err := parseSnapshot(body, func(user []byte) error {
-		if known {
+		if f != nil {
 			return nil
 		}
 		e, err := parseUser(user)
@@ -273,15 +274,16 @@ func (c *secureClient) takeSnapshot(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if !known {
-		c.led.parse(sum, users)
+	if f == nil {
+		f = newFrame(users)
+		c.led.parse(sum, f)
 	}
-	c.users = append(c.users, users...)
+	c.frames = append(c.frames, f)
 	if more {
 		return nil
 	}
-	c.led.snapshot(sequence, c.users)
-	c.users = nil
+	c.led.snapshot(sequence, c.frames)
+	c.frames = nil
 	c.arrive(sequence)
 	return nil
 }

@@ -24,6 +24,11 @@ const (
 	storm = 100
 	// stormers is how many of a session storm's sessions are there at a time.
 	stormers = 16
+	// Other servers let everyone wait for a second who logs in, so more do that
+	// at a time, and the whole is done less often.
+	othersAtOnce   = 500
+	othersStormers = storm
+	othersRounds   = 2
 )
 
 // run is one server with a number of clients.
@@ -45,6 +50,9 @@ type run struct {
 func (s server) measure(ctx context.Context, n int, p plan, note func(result)) error {
 	if s.crowd == nil {
 		return s.measureFloor(ctx, n, p, note)
+	}
+	if !s.ours {
+		p.rounds = min(p.rounds, othersRounds)
 	}
 	r, err := s.begin(ctx, n+storm, p, note)
 	if err != nil {
@@ -121,7 +129,11 @@ func each(from, to, atOnce int, do func(client int) error) error {
 }
 
 func (r *run) login(ctx context.Context, from, to int) error {
-	return each(from, to, atOnce, func(client int) error { return r.crowd.Login(ctx, client) })
+	many := atOnce
+	if !r.server.ours {
+		many = othersAtOnce
+	}
+	return each(from, to, many, func(client int) error { return r.crowd.Login(ctx, client) })
 }
 
 // start is when something to be measured begins.
@@ -221,7 +233,11 @@ func (r *run) sessions(ctx context.Context) error {
 
 // sessionStorm logs the storm's clients in and out.
 func (r *run) sessionStorm(ctx context.Context) error {
-	return each(r.n, r.n+storm, stormers, func(client int) error {
+	many := stormers
+	if !r.server.ours {
+		many = othersStormers
+	}
+	return each(r.n, r.n+storm, many, func(client int) error {
 		if err := r.crowd.Login(ctx, client); err != nil {
 			return err
 		}
