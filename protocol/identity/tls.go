@@ -17,6 +17,9 @@ const (
 	ALPNControl = "earshot/1"
 	ALPNPeer    = "earshot-peer/1"
 	ALPNRelay   = "earshot-relay/1"
+	// ALPNCheck is for who wants to know whether a coordinator is well: it ends
+	// the connection once it has looked.
+	ALPNCheck = "earshot-check/1"
 )
 
 // ErrPeer is a certificate that is not a device's, or not the expected one's.

@@ -69,6 +69,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	config := identity.ServerTLS(tls.Certificate{}, identity.ALPNControl, nil)
+	config.NextProtos = append(config.NextProtos, identity.ALPNCheck)
 	if cfg.Relay != nil {
 		config.NextProtos = append(config.NextProtos, identity.ALPNRelay)
 	}
@@ -202,6 +203,9 @@ func (s *Server) receive(ctx context.Context, raw net.Conn, from netip.Addr) {
 		s.greet(ctx, conn, raw, from)
 	case identity.ALPNRelay:
 		s.relay(ctx, conn, raw, from)
+	case identity.ALPNCheck:
+		s.lookAtOneself(conn)
+		s.close(raw, from)
 	default: // the TLS configuration admits no other protocol
 		s.close(raw, from)
 	}

@@ -299,30 +299,41 @@ func (c *Coordinator) AccountChanged(before, after engine.Account) {
 }
 
 // Healthy is nil if a datagram to the coordinator's own UDP port comes back
-// through the roster before ctx ends (and within two seconds), else
-// ErrUnhealthy with its cause.
+// through the roster before ctx ends (and within two seconds), and a
+// connection to its secure port is taken care of; else ErrUnhealthy with its
+// cause.
 func (c *Coordinator) Healthy(ctx context.Context) error {
 	c.mu.Lock()
-	server, addr := c.classic, c.addrs.UDP
+	server, addrs := c.classic, c.addrs
 	c.mu.Unlock()
 	if server == nil {
 		return fmt.Errorf("%w: its ports are not open", ErrUnhealthy)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if addr.Addr().IsUnspecified() {
-		loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-		if addr.Addr().Is6() {
-			// A socket for all IPv6 addresses takes IPv4 too, unless the
-			// system has none.
-			loopback = netip.IPv6Loopback()
-		}
-		addr = netip.AddrPortFrom(loopback, addr.Port())
+	if err := server.RoundTrip(ctx, ourselves(addrs.UDP)); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnhealthy, err)
 	}
-	if err := server.RoundTrip(ctx, addr); err != nil {
+	if c.cfg.Accounts == nil {
+		return nil
+	}
+	if err := control.Check(ctx, c.cfg.Net, ourselves(addrs.TCP)); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnhealthy, err)
 	}
 	return nil
+}
+
+// ourselves is where an address that one listens on is reached from here.
+func ourselves(at netip.AddrPort) netip.AddrPort {
+	switch {
+	case !at.Addr().IsUnspecified():
+		return at
+	case at.Addr().Is6():
+		// A socket for all IPv6 addresses takes IPv4 too, unless the system has
+		// none.
+		return netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
 }
 
 // greeting is what a connection to the main TCP port is told. The port is the
