@@ -128,6 +128,10 @@ func (c *Config) parse(file, text string) error {
 	}
 	if wrong, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := wrong.Position()
+		if key := strings.Join(wrong.Key(), "."); strings.Contains(wrong.Error(), "cannot decode") {
+			return fmt.Errorf("%w: %s, line %d: the value of %s is of the wrong kind (a text stands in quotes, a number or true and false do not); `earshotd example` shows each key with one",
+				ErrConfig, file, line, key)
+		}
 		return fmt.Errorf("%w: %s, line %d: %s", ErrConfig, file, line, strings.TrimPrefix(wrong.Error(), "toml: "))
 	}
 	return fmt.Errorf("%w: %s: %w", ErrConfig, file, err)
@@ -316,7 +320,7 @@ func (c Config) PrepareData() error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w: the data directory %s can't be written; name another one with --data (%w)", ErrConfig, c.Data, cause(err))
+		return fmt.Errorf("%w: data is to be in %s, which can't be written (%w); let this account write there, or name another directory, with --data for example", ErrConfig, c.Data, cause(err))
 	}
 	return nil
 }

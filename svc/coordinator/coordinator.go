@@ -112,7 +112,7 @@ func New(cfg Config) (*Coordinator, error) {
 		return nil, fmt.Errorf("%w: no address to listen on; an example is 0.0.0.0:%d", ErrConfig, DefaultPort)
 	}
 	if cfg.Listen.Port() > 65533 {
-		return nil, fmt.Errorf("%w: port %d leaves no room for the two list ports behind it; choose one up to 65533",
+		return nil, fmt.Errorf("%w: listen has port %d, which leaves no room for the two list ports behind it; choose one up to 65533",
 			ErrConfig, cfg.Listen.Port())
 	}
 	if cfg.Accounts != nil && cfg.Certificate == nil {

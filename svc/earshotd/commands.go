@@ -54,6 +54,7 @@ type parsed struct {
 	// arguments are the flags that were given, as a service's command line
 	// repeats them.
 	arguments []string
+	elsewhere []string // keys whose values are not the file's
 }
 
 // parse reads flags, environment and file.
@@ -86,11 +87,10 @@ func parse(name string, args []string) (parsed, error) {
 			*to = v
 		}
 	}
-	var elsewhere []string // keys that are not the file's
 	flags.Visit(func(f *flag.Flag) {
 		value := f.Value.String()
 		if value != "" {
-			elsewhere = append(elsewhere, strings.ReplaceAll(f.Name, "-", "_"))
+			p.elsewhere = append(p.elsewhere, strings.ReplaceAll(f.Name, "-", "_"))
 		}
 		if f.Name == "data" { // a service starts elsewhere
 			value = absolute(value)
@@ -105,13 +105,19 @@ func parse(name string, args []string) (parsed, error) {
 	}
 	for _, e := range os.Environ() {
 		if name, value, _ := strings.Cut(e, "="); value != "" {
-			elsewhere = append(elsewhere, strings.ToLower(strings.TrimPrefix(name, "EARSHOT_")))
+			p.elsewhere = append(p.elsewhere, strings.ToLower(strings.TrimPrefix(name, "EARSHOT_")))
 		}
 	}
-	if err = p.validate(); err != nil && p.file != "" {
-		err = config.Locate(p.file, err, elsewhere...)
+	return p, p.located(p.validate())
+}
+
+// located is an error with the line of the file that it is about, if it is about
+// one.
+func (p *parsed) located(err error) error {
+	if err == nil || p.file == "" {
+		return err
 	}
-	return p, err
+	return config.Locate(p.file, err, p.elsewhere...)
 }
 
 func absolute(path string) string {
@@ -149,7 +155,7 @@ func check(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := p.PrepareData(); err != nil {
+	if err := p.located(p.PrepareData()); err != nil {
 		return err
 	}
 	where := "the defaults"

@@ -28,23 +28,35 @@ func TestUsageErrors(t *testing.T) {
 func TestMistakesInTheFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "earshotd.toml")
 	for text, parts := range map[string][]string{
-		"\nlisen = ':1'\n":     {"line 2", "lisen"},
-		"listen = ':1\n":       {"line 1"},
-		"log_level = 'loud'\n": {"line 1:", "log_level", "debug"},
-		"listen = ':65534'\n":  {"65534", "65533"},
-		"listen = '203.0.113.7'\nmetrics_listen = 'off'":    {"203.0.113.7"},
-		"metrics_listen = '1.2.3.4:80'\n":                   {"metrics_listen", "loopback"},
+		"\nlisen = ':1'\n":                                  {"line 2:", "lisen", "earshotd example"},
+		"listen = ':1\n":                                    {"line 1:"},
+		"log_level = 'loud'\n":                              {"line 1:", "log_level", "debug"},
+		"listen = ':65534'\n":                               {"line 1:", "listen", "65534", "65533"},
+		"metrics_listen = '1.2.3.4:80'\n":                   {"line 1:", "metrics_listen", "loopback"},
 		"[limits]\nmax_users = -1\n":                        {"line 2:", "limits.max_users", "-1"},
-		"\n# a remark\n\n  trusted_networks = ['10.0.0.1']": {"line 4:", "trusted_networks"},
-		"listen = 'no host.invalid:1000'\n":                 {"no host.invalid"},
+		"[limits]\n\nmax_users = '1'\n":                     {"line 3:", "limits.max_users", "wrong kind", "earshotd example"},
+		"secure = 3\n":                                      {"line 1:", "secure", "true"},
+		"\n# a remark\n\n  trusted_networks = ['10.0.0.1']": {"line 4:", "trusted_networks", "192.168.0.0/16"},
+		"listen = 'no host.invalid:1000'\n":                 {"line 1:", "no host.invalid", "write one of"},
+		"web_listen = 'x y'\n":                              {"line 1:", "web_listen", "x y"},
 		"registration = 'closed'\n":                         {"line 1:", "registration", "invite"},
-		"public_host = 'a b'\n":                             {"public_host", "a b"},
-		"certificate = '/x.pem'\n":                          {"certificate_key"},
+		"\npublic_host = 'a b'\n":                           {"line 2:", "public_host", "a b", "chat.example.com"},
+		"certificate = '/x.pem'\n":                          {"line 1:", "certificate_key"},
+		"certificate = '/x'\ncertificate_key = '/y'\n":      {"line 1:", "/x", "no such file"},
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		try(t, nil, "run", "--config", file, "--data", t.TempDir(), "--log-level", "").complains(t, exitFailed, parts...)
+	}
+	for text, parts := range map[string][]string{
+		"\ndata = '/dev/null/x'\n":                       {"line 2:", "data", "/dev/null/x", "--data"},
+		"listen = '203.0.113.7'\nmetrics_listen = 'off'": {"203.0.113.7"}, // right, but not this computer's
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		try(t, nil, "run", "--config", file).complains(t, exitFailed, parts...)
 	}
 	// What the file is not to blame for has no line of it.
 	if err := os.WriteFile(file, []byte("log_level = 'info'\n"), 0o600); err != nil {
@@ -57,7 +69,8 @@ func TestMistakesInTheFile(t *testing.T) {
 			t.Errorf("it says %s", o.stderr)
 		}
 	}
-	try(t, nil, "check", "--config", file+".missing").complains(t, exitFailed, file+".missing")
+	try(t, nil, "check", "--config", file+".missing").complains(t, exitFailed, file+".missing", "no such file")
+	try(t, nil, "check", "--config", filepath.Dir(file)).complains(t, exitFailed, "directory")
 }
 
 // What example prints is a configuration.

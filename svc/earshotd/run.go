@@ -34,7 +34,7 @@ func runCommand(args []string, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := p.PrepareData(); err != nil {
+	if err := p.located(p.PrepareData()); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

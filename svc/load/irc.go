@@ -82,6 +82,8 @@ func (c *ircClient) follow(joined chan<- struct{}) {
 		prefix, rest, _ := bytes.Cut(bytes.TrimPrefix(line, []byte(":")), []byte(" "))
 		verb, rest, _ := bytes.Cut(rest, []byte(" "))
 		switch string(verb) {
+		case "433": // ERR_NICKNAMEINUSE: an earlier connection is not over yet
+			_, _ = fmt.Fprintf(c.conn, "NICK %s\r\n", name(c.index))
 		case "001": // RPL_WELCOME
 			_, _ = c.conn.Write([]byte("JOIN #all\r\n"))
 		case "353": // RPL_NAMREPLY
