@@ -50,24 +50,24 @@ func TestLongerKeepalive(t *testing.T) {
 		if pong := ann.ping(); pong.KeepaliveSeconds != 50 {
 			t.Errorf("Ann is told %v", pong)
 		}
-		if pong := ann.ping(); pong.KeepaliveSeconds != 0 {
-			t.Errorf("Ann is told again: %v", pong)
-		}
 		cho := w.login(3, "Cho")
 		if cho.welcome.KeepaliveSeconds != 50 {
 			t.Errorf("Cho is told %d s", cho.welcome.KeepaliveSeconds)
 		}
-		pass(silentTime + time.Second)
-		ann.sees("Ann", "Cho") // Bo was told 25 s, and said nothing
+		pass(silentTime + time.Second) // in which Ann, who was told 50 s now, need say nothing
+		ann.sees("Ann", "Cho")         // Bo was told 25 s, and said nothing
 		if bo.err == nil {
 			t.Error("Bo is still there")
+		}
+		if pong := ann.ping(); pong.KeepaliveSeconds != 0 {
+			t.Errorf("Ann is told again: %v", pong)
 		}
 		w.server.online.Add(-9000)
 		if pong := ann.ping(); pong.KeepaliveSeconds != 25 {
 			t.Errorf("Ann is told %v", pong)
 		}
 		pass(silentTime + time.Second)
-		if w.roster.Len() != 1 { // Cho, who was told 50 s and not yet anything else
+		if w.roster.Len() != 0 {
 			t.Errorf("%d are still there", w.roster.Len())
 		}
 	})

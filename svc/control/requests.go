@@ -41,10 +41,7 @@ func (c *session) serve(m *wire.ToCoordinator) error {
 	}
 	switch body := m.Body.(type) {
 	case *wire.ToCoordinator_Ping:
-		c.mu.Lock()
-		c.pong = true
-		c.mu.Unlock()
-		c.nudge()
+		c.pinged()
 	case *wire.ToCoordinator_SetStatus:
 		return c.setStatus(body.SetStatus)
 	case *wire.ToCoordinator_SetCandidates:

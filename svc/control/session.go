@@ -61,8 +61,10 @@ type session struct {
 	pong  bool // an answer to a Ping is due
 	over  bool // last is all that is still to be said
 	last  []byte
-	// keepalive is what the client was told of it.
+	// keepalive is what the client was told of it, or will be with the next
+	// answer to a Ping.
 	keepalive time.Duration
+	retell    bool
 }
 
 // start runs the session.
@@ -123,15 +125,26 @@ func keepaliveFor(online int64) time.Duration {
 	return k
 }
 
-// answer is the answer to a Ping, with how often the next ones are to come if
-// that has changed. The mutex is held.
+// pinged has the writer answer a Ping, and tell the client if its next ones are
+// to come at other times. That is decided here, in the reader, whose next
+// deadline follows from it.
+func (c *session) pinged() {
+	c.mu.Lock()
+	c.pong = true
+	if k := keepaliveFor(c.server.online.Load()); k != c.keepalive {
+		c.keepalive, c.retell = k, true
+	}
+	c.mu.Unlock()
+	c.nudge()
+}
+
+// answer is the answer to a Ping. The mutex is held.
 func (c *session) answer() []byte {
-	k := keepaliveFor(c.server.online.Load())
-	if k == c.keepalive {
+	if !c.retell {
 		return pongFrame
 	}
-	c.keepalive = k
-	return wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Pong{Pong: &wire.Pong{KeepaliveSeconds: uint32(k.Seconds())}}})
+	c.retell = false
+	return wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Pong{Pong: &wire.Pong{KeepaliveSeconds: uint32(c.keepalive.Seconds())}}})
 }
 
 // take returns what is to be written besides the roster, and whether that is
