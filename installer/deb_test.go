@@ -52,6 +52,7 @@ func TestDebianPackages(t *testing.T) {
 	b.does("sed", "-i", `s/^log_level = "info"/log_level = "debug"/`, "/etc/earshot/earshotd.toml")
 	people := []string{"Ann", "Bo"}
 	startPeople(b, people...)
+	t.Run("reload with people", func(t *testing.T) { reloadsWithPeople(t, b, people) })
 	was := b.pid()
 	upgraded := time.Now()
 	install(two)
@@ -70,6 +71,7 @@ func TestDebianPackages(t *testing.T) {
 		t.Errorf("the coordinator was %s and is %s", link, now)
 	}
 	stopPeople(b, people...)
+	t.Run("backup", func(t *testing.T) { backup(t, b, link) })
 
 	// What is disabled stays so, and what is enabled comes back with the computer.
 	b.does("systemctl", "disable", "--now", "earshotd")
@@ -126,6 +128,53 @@ func reloads(t *testing.T, b *box) {
 	if !b.answers() || b.pid() != was {
 		t.Error("reloading has ended the coordinator")
 	}
+}
+
+// reloadsWithPeople has it reload while people are there: nobody is told of anybody,
+// and nobody logs in anew.
+func reloadsWithPeople(t *testing.T, b *box, people []string) {
+	b.eventually("they see each other", func() bool {
+		return slices.IndexFunc(people, func(name string) bool { return !b.sees(name, people) }) < 0
+	})
+	logins := func() string {
+		return b.does("bash", "-c", `curl -fsS http://127.0.0.1:13276/metrics | grep -E '^earshot_secure_(logins_total|devices_online) '`)
+	}
+	before := logins()
+	b.does("sed", "-i", `s/^registration = .*/registration = "invite"/`, "/etc/earshot/earshotd.toml")
+	b.does("systemctl", "reload", "earshotd")
+	b.does("sed", "-i", `s/^registration = .*/registration = "open"/`, "/etc/earshot/earshotd.toml")
+	b.does("systemctl", "reload", "earshotd")
+	if after := logins(); after != before || !strings.Contains(before, strconv.Itoa(len(people))) {
+		t.Errorf("before the reloads there was\n%s\nand behind them\n%s", before, after)
+	}
+}
+
+// backup has everything lost and put back.
+func backup(t *testing.T, b *box, link string) {
+	list := func() string { return b.does("earshotd", "user", "list", "--json") }
+	was := list()
+	if !strings.Contains(was, "Ann") || !strings.Contains(was, "Bo") {
+		t.Fatalf("those who have registered are %s", was)
+	}
+	b.does("earshotd", "backup", "/root/backup")
+	if out := b.does("stat", "-c", "%a", "/root/backup"); out != "600" {
+		t.Errorf("the backup, with the coordinator's key, has the mode %s", out)
+	}
+	b.does("systemctl", "stop", "earshotd")
+	b.does("bash", "-c", "rm -rf $(readlink -f /var/lib/earshotd)/*")
+	b.does("systemctl", "start", "earshotd")
+	if now := list(); now == was || b.does("earshotd", "link") == link {
+		t.Fatal("what was removed is still there")
+	}
+	b.does("earshotd", "restore", "/root/backup")
+	b.does("systemctl", "restart", "earshotd")
+	if now := list(); now != was {
+		t.Errorf("put back is %s, and there was %s", now, was)
+	}
+	if now := b.does("earshotd", "link"); now != link {
+		t.Errorf("the coordinator was %s and is %s", link, now)
+	}
+	b.does("rm", "/root/backup")
 }
 
 // everything lists the box's files, but for those of running systems and of the
