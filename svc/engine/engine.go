@@ -100,7 +100,7 @@ func (e *Engine) open(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := migrate(e.file(stateName), e.dir); err != nil {
+	if err := migrate(e.file(stateName), e.dir, migrations[:]); err != nil {
 		return err
 	}
 	if err := e.firstRun(); err != nil {

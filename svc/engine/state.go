@@ -23,12 +23,17 @@ var ErrNewer = fmt.Errorf("%w: newer state", ErrEngine)
 // migrations lead from a version to the next one: the first is from that which
 // had no number yet, and differs in nothing else. Each is done whole before the
 // number changes, and may be done again if it was interrupted.
-var migrations = [stateVersion]func(dir string) error{
+var migrations = [stateVersion]migration{
 	func(string) error { return nil },
 }
 
-// migrate brings a directory to stateVersion, before anything in it is read.
-func migrate(path, dir string) error {
+// migration brings a directory to the next version.
+type migration func(dir string) error
+
+// migrate brings a directory to the version behind the last migration, before
+// anything in it is read.
+func migrate(path, dir string, migrations []migration) error {
+	newest := len(migrations)
 	version := 0
 	switch text, err := os.ReadFile(path); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -39,11 +44,11 @@ func migrate(path, dir string) error {
 			return fmt.Errorf("%w: %s, which says how everything else is written, can't be read", ErrDamaged, path)
 		}
 	}
-	if version > stateVersion {
+	if version > newest {
 		return fmt.Errorf("%w: a later earshotd has written %s (version %d, and this one reads up to %d); install that one again, "+
-			"or name another directory with --data and restore a backup of this version there", ErrNewer, dir, version, stateVersion)
+			"or name another directory with --data and restore a backup of this version there", ErrNewer, dir, version, newest)
 	}
-	for ; version < stateVersion; version++ {
+	for ; version < newest; version++ {
 		if err := migrations[version](dir); err != nil {
 			return err
 		}

@@ -54,3 +54,57 @@ func TestStateVersion(t *testing.T) {
 		t.Errorf("no number: %v", err)
 	}
 }
+
+// What was migrated stays so, in its order, and what was interrupted is done again:
+// one step at a time, each marked once it is whole.
+func TestMigrations(t *testing.T) {
+	dir := t.TempDir()
+	accounts, state := filepath.Join(dir, "accounts"), filepath.Join(dir, stateName)
+	if err := os.WriteFile(accounts, []byte("ann\nbo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rewrite := func(f func(line string) string) migration {
+		return func(dir string) error {
+			text, err := os.ReadFile(filepath.Join(dir, "accounts"))
+			if err != nil {
+				return err
+			}
+			var out []byte
+			for line := range strings.Lines(string(text)) {
+				out = append(out, f(line)...)
+			}
+			return replaceFile(filepath.Join(dir, "accounts"), out)
+		}
+	}
+	crashes := true
+	errCrash := errors.New("the power is cut")
+	steps := []migration{
+		rewrite(func(line string) string { return "name=" + line }),
+		func(dir string) error {
+			prefixed := rewrite(func(line string) string { return "v2 " + strings.TrimPrefix(line, "v2 ") })
+			if err := prefixed(dir); err != nil || !crashes {
+				return err
+			}
+			crashes = false
+			return errCrash // its work is done, and not yet marked
+		},
+		rewrite(func(line string) string { return strings.ToUpper(line) }),
+	}
+	if err := migrate(state, dir, steps); !errors.Is(err, errCrash) {
+		t.Fatalf("the interrupted one returns %v", err)
+	}
+	if text, err := os.ReadFile(state); err != nil || string(text) != "1\n" {
+		t.Errorf("interrupted, it is at %q, %v", text, err)
+	}
+	for range 2 { // the second time nothing is left to do
+		if err := migrate(state, dir, steps); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(accounts); err != nil || string(text) != "V2 NAME=ANN\nV2 NAME=BO\n" {
+			t.Errorf("the accounts are %q, %v", text, err)
+		}
+	}
+	if err := migrate(state, dir, steps[:2]); !errors.Is(err, ErrNewer) {
+		t.Errorf("an earlier program: %v", err)
+	}
+}
