@@ -24,8 +24,33 @@ func (s server) measureIdle(ctx context.Context, p plan, note func(result)) erro
 		if err := r.cold(ctx); err != nil {
 			return err
 		}
+		if err := r.sameKeepalive(ctx); err != nil {
+			return err
+		}
 		return r.idle(ctx)
 	})
+}
+
+// sameKeepalive waits until the coordinator has told every client the same of how
+// often it wants to hear of them, which grows with their number.
+func (r *run) sameKeepalive(ctx context.Context) error {
+	crowd := r.crowd.(*load.Secure)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		same := true
+		for client := range r.n {
+			same = same && crowd.KeepaliveTime(client) == crowd.KeepaliveTime(r.n-1)
+		}
+		if same {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // alive does something while all clients that are online say that they are, if
