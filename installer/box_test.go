@@ -3,6 +3,8 @@
 package installer
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,9 +67,16 @@ func (k kind) boot(t *testing.T, place string, fill func(dir string), args ...st
 	bed.NeedRoot(t)
 	root := bed.ModuleRoot(t)
 	cache := bed.Cache(t)
-	tar := filepath.Join(cache, k.name+".tar")
+	script := filepath.Join(root, "installer", k.file)
+	text, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A script that has changed makes another box.
+	kept := filepath.Join(cache, fmt.Sprintf("%s-%x", k.name, sha256.Sum256(text))[:len(k.name)+9])
+	tar := kept + ".tar"
 	if _, err := os.Stat(tar); err != nil {
-		run(t, []string{"BOX=" + filepath.Join(cache, k.name)}, "bash", append([]string{filepath.Join(root, "installer", k.file)}, k.make...)...)
+		run(t, []string{"BOX=" + kept}, "bash", append([]string{script}, k.make...)...)
 	}
 	dir, err := os.MkdirTemp(cache, "box-")
 	if err != nil {

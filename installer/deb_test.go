@@ -178,10 +178,10 @@ func backup(t *testing.T, b *box, link string) {
 }
 
 // everything lists the box's files, but for those of running systems and of the
-// package manager.
-func everything(b *box) []string {
+// package manager; which says what else find is to look at.
+func everything(b *box, which ...string) []string {
 	return strings.Fields(b.does("bash", "-c", `find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path /dev \
-		-o -path /packages -o -path /var/log -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /root \) -prune -o -print`))
+		-o -path /packages -o -path /var/log -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /root \) -prune -o `+strings.Join(append(which, "-print"), " ")))
 }
 
 // answers says whether the coordinator in the box is well.

@@ -147,8 +147,8 @@ func files(t *testing.T, dir string) {
 }
 
 // rpmInstalls installs the packages into an empty root by rpm itself, with its
-// scripts, checks them, and removes them. There is no systemd in it: a box with
-// one, made of an rpm distribution, can't be had here.
+// scripts, checks them, and removes them. There is no systemd in it;
+// TestRPMPackages has one.
 func rpmInstalls(t *testing.T, dir string) {
 	bed.NeedRoot(t)
 	root := t.TempDir()

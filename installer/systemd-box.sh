@@ -1,7 +1,8 @@
 #!/bin/bash
 # A Debian with a really booted systemd, as a container on this machine, to install packages into.
 #
-#   systemd-box.sh make        build the root file system (about 30 s, cached as $BOX.tar)
+#   systemd-box.sh make [PACKAGE,…]
+#                              build the root file system (about 30 s, cached as $BOX.tar), with more packages
 #   systemd-box.sh up [ARG…]   unpack if needed, boot it (about 1 s); ARGs go to systemd-nspawn (--bind=…)
 #   systemd-box.sh run CMD…    run a command inside
 #   systemd-box.sh reboot      reboot it
@@ -32,7 +33,7 @@ wait_up() {
 case ${1:-} in
   make)
     mmdebstrap --variant=minbase \
-      --include=systemd,systemd-sysv,dbus,iproute2,procps,curl,netcat-openbsd,ca-certificates \
+      --include=systemd,systemd-sysv,dbus,iproute2,procps,curl,netcat-openbsd,ca-certificates${2:+,$2} \
       bookworm "$BOX.tar" ;;
   up)
     shift
