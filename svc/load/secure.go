@@ -135,6 +135,7 @@ func (s *Secure) Login(ctx context.Context, client int) error {
 		c.epoch.Store(welcome.Epoch)
 	}
 	c.keepalive.Store(int64(welcome.KeepaliveSeconds))
+	c.frames = nil // of a snapshot that the end of the last connection cut short
 	c.led = s.ledger(welcome.Epoch)
 	c.raw, c.ended = raw, make(chan struct{})
 	s.expected(c, true)
