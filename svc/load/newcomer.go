@@ -64,7 +64,7 @@ func (n *Newcomer) Login(ctx context.Context) (welcome, whole time.Duration, err
 
 // Logout logs out.
 func (n *Newcomer) Logout() error {
-	err := n.client.conn.Close()
+	err := n.client.conn.Load().Close()
 	n.client.crowd.running.Wait()
 	return err
 }

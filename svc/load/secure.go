@@ -50,10 +50,10 @@ type secureClient struct {
 	certificate tls.Certificate
 	sessions    tls.ClientSessionCache
 	raw         net.Conn
-	conn        *tls.Conn
-	ended       chan struct{} // closed when nobody reads the connection any more
-	text        string        // of the status
-	slow        atomic.Bool   // it reads nothing for now
+	conn        atomic.Pointer[tls.Conn] // of the last login; anybody may write to it
+	ended       chan struct{}            // closed when nobody reads the connection any more
+	text        string                   // of the status
+	slow        atomic.Bool              // it reads nothing for now
 	awake       chan struct{}
 
 	// Where it stands, written by its reader.
@@ -164,7 +164,7 @@ func (c *secureClient) greet(ctx context.Context, raw net.Conn) (*wire.Welcome, 
 	if err := c.send(conn, &wire.ToCoordinator{Body: &wire.ToCoordinator_Hello{Hello: hello}}); err != nil {
 		return nil, nil, err
 	}
-	c.conn = conn
+	c.conn.Store(conn)
 	in := bufio.NewReaderSize(conn, 16<<10)
 	m := new(wire.ToClient)
 	if err := wire.Read(in, wire.MaxToClient, m); err != nil {
@@ -326,7 +326,7 @@ func (s *Secure) Logout(client int) error {
 	c := s.clients[client]
 	s.expected(c, false)
 	// The end of the TLS stream is a logout.
-	err := c.conn.Close()
+	err := c.conn.Load().Close()
 	c.Awake()
 	<-c.ended
 	return err
@@ -351,13 +351,13 @@ func (s *Secure) SetStatus(client int, text string) error {
 	c.text = text
 	s.expected(c, true)
 	status := &wire.Status{Presence: wire.Presence_PRESENCE_ONLINE, Text: text}
-	return c.send(c.conn, &wire.ToCoordinator{Body: &wire.ToCoordinator_SetStatus{SetStatus: &wire.SetStatus{Status: status}}})
+	return c.send(c.conn.Load(), &wire.ToCoordinator{Body: &wire.ToCoordinator_SetStatus{SetStatus: &wire.SetStatus{Status: status}}})
 }
 
 // Keepalive has a client send what an idle one sends, each KeepaliveTime.
 func (s *Secure) Keepalive(client int) error {
 	c := s.clients[client]
-	return c.send(c.conn, &wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: new(wire.Ping)}})
+	return c.send(c.conn.Load(), &wire.ToCoordinator{Body: &wire.ToCoordinator_Ping{Ping: new(wire.Ping)}})
 }
 
 // KeepaliveTime is how often the coordinator wants to hear of a client that is

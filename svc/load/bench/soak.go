@@ -26,6 +26,7 @@ type soak struct {
 	run
 	crowd  *load.Secure
 	online []bool
+	slept  map[int]bool // since they logged in, or all was quiet
 	random *rand.Rand
 	log    io.Writer
 	counts struct{ in, out, crashed, status, asleep, reload, lost int }
@@ -85,7 +86,7 @@ func runSoak(ctx context.Context, dir string, p soakPlan, stdout io.Writer) erro
 		return err
 	}
 	defer r.end()
-	k := &soak{run: *r, crowd: r.crowd.(*load.Secure), online: make([]bool, p.clients), random: rand.New(rand.NewPCG(p.seed, 0)), log: stdout}
+	k := &soak{run: *r, crowd: r.crowd.(*load.Secure), online: make([]bool, p.clients), slept: make(map[int]bool), random: rand.New(rand.NewPCG(p.seed, 0)), log: stdout}
 	if err := k.login(ctx, 0, p.clients); err != nil {
 		return err
 	}
@@ -93,15 +94,21 @@ func runSoak(ctx context.Context, dir string, p soakPlan, stdout io.Writer) erro
 		k.online[client] = true
 	}
 	var points []checkpoint
-	for end := time.Now().Add(p.lasts); time.Now().Before(end); {
-		if err := k.live(ctx, p); err != nil {
-			return err
+	err = k.alive(ctx, func() error {
+		for end := time.Now().Add(p.lasts); time.Now().Before(end); {
+			if err := k.live(ctx, p); err != nil {
+				return err
+			}
+			c, err := k.check(ctx)
+			if err != nil {
+				return err
+			}
+			points = append(points, c)
 		}
-		c, err := k.check(ctx)
-		if err != nil {
-			return err
-		}
-		points = append(points, c)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(stdout, "what happened: %+v\n", k.counts)
 	return flat(points)
@@ -138,14 +145,11 @@ func (k *soak) something(ctx context.Context) error {
 	client := k.random.IntN(len(k.online))
 	if !k.online[client] {
 		k.counts.in++
-		k.online[client] = true
+		k.online[client], k.slept[client] = true, false
 		return k.run.crowd.Login(ctx, client)
 	}
 	if !k.crowd.Alive(client) {
-		// The coordinator has logged out who read nothing for half a minute.
-		k.counts.lost++
-		k.online[client] = false
-		return k.crowd.Crash(client)
+		return k.gone(client)
 	}
 	switch n := k.random.IntN(100); {
 	case n < 20:
@@ -158,6 +162,7 @@ func (k *soak) something(ctx context.Context) error {
 		return k.crowd.Crash(client)
 	case n < 45:
 		k.counts.asleep++
+		k.slept[client] = true
 		k.crowd.Asleep(client)
 	case n < 47:
 		k.counts.reload++
@@ -165,45 +170,59 @@ func (k *soak) something(ctx context.Context) error {
 	default:
 		k.counts.status++
 		if err := k.crowd.SetStatus(client, fmt.Sprint("busy ", k.random.Uint32())); err != nil {
-			k.counts.lost++
-			k.online[client] = false
-			return k.crowd.Crash(client)
-		}
-	}
-	return k.keepalive()
-}
-
-// keepalive has everybody say that they are there, a few at each time.
-func (k *soak) keepalive() error {
-	for range 2 {
-		client := k.random.IntN(len(k.online))
-		if k.online[client] {
-			_ = k.crowd.Keepalive(client) // who has lost the connection is found by the next thing that happens
+			return k.gone(client)
 		}
 	}
 	return nil
 }
 
-// check wakes everybody, waits until all is told, and looks at the coordinator.
-func (k *soak) check(ctx context.Context) (checkpoint, error) {
-	c := checkpoint{}
-	for client, online := range k.online {
+// gone notes that the coordinator has ended somebody's connection, which it may
+// do only to who has read nothing for half a minute.
+func (k *soak) gone(client int) error {
+	if !k.slept[client] {
+		return fmt.Errorf("%w: client %d was thrown out, and had read everything", load.ErrLoad, client)
+	}
+	k.counts.lost++
+	k.online[client], k.slept[client] = false, false
+	return k.crowd.Crash(client)
+}
+
+// awaken has everybody read again, and waits until those who are too late for
+// that have noticed.
+func (k *soak) awaken(ctx context.Context) error {
+	for client := range k.online {
 		k.crowd.Awake(client)
-		if online && !k.crowd.Alive(client) {
-			k.counts.lost++
-			k.online[client] = false
-			if err := k.crowd.Crash(client); err != nil {
-				return c, err
+	}
+	var err error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		for client, online := range k.online {
+			if online && !k.crowd.Alive(client) {
+				if err := k.gone(client); err != nil {
+					return err
+				}
 			}
 		}
-		if k.online[client] {
-			c.online++
+		waiting, cancel := context.WithTimeout(ctx, time.Second)
+		_, err = k.crowd.Settled(waiting)
+		cancel()
+		if err == nil {
+			clear(k.slept)
+			return nil
 		}
 	}
-	waiting, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if _, err := k.crowd.Settled(waiting); err != nil {
+	return err
+}
+
+// check waits until all is told to everybody, and looks at the coordinator.
+func (k *soak) check(ctx context.Context) (checkpoint, error) {
+	c := checkpoint{}
+	if err := k.awaken(ctx); err != nil {
 		return c, err
+	}
+	for _, online := range k.online {
+		if online {
+			c.online++
+		}
 	}
 	var err error
 	if c.goroutines, err = metric(ctx, k.at, "go_goroutines"); err != nil {
