@@ -39,7 +39,7 @@ func TestRush(t *testing.T) {
 		logins(1, 0)
 		time.Sleep(rushGap - 1)
 		on(true, "when the last one came just now")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		on(false, "when the last one came a while ago")
 		select {
