@@ -164,6 +164,7 @@ func (c *Client) attempt(ctx context.Context, on func(Event)) (found bool, held 
 	l := newLink(conn)
 	local := hostnet.AddrPort(conn.LocalAddr())
 	hello := c.cfg.Hello(local.Addr())
+	hello.Capabilities = []string{wire.CapabilityDeflate}
 	hello.Epoch, hello.Sequence = c.mirror.epoch, c.mirror.sequence
 	_ = l.send(&wire.ToCoordinator{Body: &wire.ToCoordinator_Hello{Hello: hello}})
 

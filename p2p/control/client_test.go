@@ -22,6 +22,7 @@ func TestLogin(t *testing.T) {
 		same(b, p.hello.GetName(), "Ann")
 		same(b, p.hello.GetDeviceLabel(), ours.String())
 		same(b, p.hello.GetEpoch()+p.hello.GetSequence(), uint64(0))
+		same(b, p.hello.GetCapabilities(), []string{"deflate"})
 		if key, err := identity.PeerKey(p.conn.ConnectionState()); err != nil || key != ourKey.Public() {
 			t.Errorf("the client proves to be %v, %v", key, err)
 		}
@@ -30,7 +31,7 @@ func TestLogin(t *testing.T) {
 		if err := b.client.Send(pingFrame); !errors.Is(err, p2p.ErrNotConnected) {
 			t.Errorf("a frame is taken before the roster is whole: %v", err)
 		}
-		p.say(snapshot(7, 40, false, user(2, "Bo")))
+		p.write(wire.AppendCompressed(nil, wire.Append(nil, snapshot(7, 40, false, user(2, "Bo")))))
 		c := next[Connected](b, time.Second)
 		b.names(c.Users, user(1, "Ann"), user(2, "Bo"), user(3, "Cy"))
 		same(b, c.Welcome.GetAccount().GetName(), "Ann")
@@ -106,6 +107,7 @@ func TestWrongRosters(t *testing.T) {
 		"a snapshot of two times":       {welcome(7, false), snapshot(7, 40, true, user(1, "Ann")), snapshot(7, 41, false)},
 		"one ID twice in a snapshot":    {welcome(7, false), snapshot(7, 40, false, user(1, "Ann"), user(1, "Ann"))},
 		"one name twice in a snapshot":  {welcome(7, false), snapshot(7, 40, true, user(1, "Ann")), snapshot(7, 40, false, user(2, "ann"))},
+		"what is not compressed":        {welcome(7, false), {Body: &wire.ToClient_Deflate{Deflate: []byte("snapshot")}}},
 		"it resumes from nowhere":       {welcome(0, true)},
 		"it resumes another epoch":      {welcome(7, true)},
 	} {
@@ -120,7 +122,7 @@ func TestWrongRosters(t *testing.T) {
 				for {
 					e := next[Event](b, time.Second)
 					if d, ok := e.(Disconnected); ok {
-						if !errors.Is(d.Cause, errRoster) || !errors.Is(d.Cause, p2p.ErrTransport) || d.NotSecure {
+						if !errors.Is(d.Cause, errRoster) && !errors.Is(d.Cause, wire.ErrFrame) || !errors.Is(d.Cause, p2p.ErrTransport) || d.NotSecure {
 							t.Errorf("%+v", d)
 						}
 						break

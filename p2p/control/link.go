@@ -139,6 +139,9 @@ func (l *link) expect() {
 func (l *link) read(frame *wire.ToClient) error {
 	l.expect()
 	err := wire.Read(l.in, wire.MaxToClient, frame)
+	if err == nil {
+		err = wire.Decompress(frame)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {

@@ -636,6 +636,7 @@ type ToClient struct {
 	//	*ToClient_GroupTalk
 	//	*ToClient_JoinRequest
 	//	*ToClient_Account
+	//	*ToClient_Deflate
 	Body          isToClient_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -768,6 +769,15 @@ func (x *ToClient) GetAccount() *Account {
 	return nil
 }
 
+func (x *ToClient) GetDeflate() []byte {
+	if x != nil {
+		if x, ok := x.Body.(*ToClient_Deflate); ok {
+			return x.Deflate
+		}
+	}
+	return nil
+}
+
 type isToClient_Body interface {
 	isToClient_Body()
 }
@@ -812,6 +822,11 @@ type ToClient_Account struct {
 	Account *Account `protobuf:"bytes,10,opt,name=account,proto3,oneof"`
 }
 
+type ToClient_Deflate struct {
+	// One of these messages, compressed, for a client with that capability.
+	Deflate []byte `protobuf:"bytes,11,opt,name=deflate,proto3,oneof"`
+}
+
 func (*ToClient_Welcome) isToClient_Body() {}
 
 func (*ToClient_Refused) isToClient_Body() {}
@@ -831,6 +846,8 @@ func (*ToClient_GroupTalk) isToClient_Body() {}
 func (*ToClient_JoinRequest) isToClient_Body() {}
 
 func (*ToClient_Account) isToClient_Body() {}
+
+func (*ToClient_Deflate) isToClient_Body() {}
 
 // Hello is a client's first frame; nothing else is answered before it.
 type Hello struct {
@@ -3125,7 +3142,7 @@ const file_earshot_proto_rawDesc = "" +
 	"\rremove_device\x18\a \x01(\v2\x18.earshot.v1.RemoveDeviceH\x00R\fremoveDevice\x129\n" +
 	"\vjoin_answer\x18\b \x01(\v2\x16.earshot.v1.JoinAnswerH\x00R\n" +
 	"joinAnswerB\x06\n" +
-	"\x04body\"\x8a\x04\n" +
+	"\x04body\"\xa6\x04\n" +
 	"\bToClient\x12/\n" +
 	"\awelcome\x18\x01 \x01(\v2\x13.earshot.v1.WelcomeH\x00R\awelcome\x12/\n" +
 	"\arefused\x18\x02 \x01(\v2\x13.earshot.v1.RefusedH\x00R\arefused\x122\n" +
@@ -3138,7 +3155,8 @@ const file_earshot_proto_rawDesc = "" +
 	"group_talk\x18\b \x01(\v2\x15.earshot.v1.GroupTalkH\x00R\tgroupTalk\x12<\n" +
 	"\fjoin_request\x18\t \x01(\v2\x17.earshot.v1.JoinRequestH\x00R\vjoinRequest\x12/\n" +
 	"\aaccount\x18\n" +
-	" \x01(\v2\x13.earshot.v1.AccountH\x00R\aaccountB\x06\n" +
+	" \x01(\v2\x13.earshot.v1.AccountH\x00R\aaccount\x12\x1a\n" +
+	"\adeflate\x18\v \x01(\fH\x00R\adeflateB\x06\n" +
 	"\x04body\"\xb9\x03\n" +
 	"\x05Hello\x12\x1f\n" +
 	"\vversion_min\x18\x01 \x01(\rR\n" +
@@ -3508,6 +3526,7 @@ func file_earshot_proto_init() {
 		(*ToClient_GroupTalk)(nil),
 		(*ToClient_JoinRequest)(nil),
 		(*ToClient_Account)(nil),
+		(*ToClient_Deflate)(nil),
 	}
 	file_earshot_proto_msgTypes[15].OneofWrappers = []any{
 		(*Delta_Put)(nil),

@@ -22,6 +22,10 @@ var (
 	signature = repeated(0x5a, 64)
 )
 
+// compressedPing is a ToClient, 3200, as RFC 1951 has it if nothing can be saved: the
+// last block, stored, its size and the complement of that.
+var compressedPing = []byte{1, 2, 0, 0xfd, 0xff, 0x32, 0}
+
 func sequence(from byte, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -130,6 +134,8 @@ var toClient = []sample{
 			"1415161718191a1b1c1d1e1f28033001"},
 	{"ping", &wire.ToClient{Body: &wire.ToClient_Ping{Ping: &wire.Ping{}}},
 		"000000023200"},
+	{"compressed", &wire.ToClient{Body: &wire.ToClient_Deflate{Deflate: compressedPing}},
+		"000000095a07010200fdff3200"},
 	{"pong, and less often", &wire.ToClient{Body: &wire.ToClient_Pong{Pong: &wire.Pong{KeepaliveSeconds: 50}}},
 		"000000043a020832"},
 	{"pong", &wire.ToClient{Body: &wire.ToClient_Pong{Pong: &wire.Pong{}}},

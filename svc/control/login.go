@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"earshot/protocol/classic"
@@ -109,6 +110,7 @@ func (s *Server) check(c *session, h *wire.Hello) (status roster.Status, err err
 	if c.candidates, err = parseCandidates(h.Candidates); err != nil {
 		return status, err
 	}
+	c.deflates = slices.Contains(h.Capabilities, wire.CapabilityDeflate)
 	if err := shortText("device's name", h.DeviceLabel, maxRunes); err != nil {
 		return status, err
 	}

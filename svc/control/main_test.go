@@ -218,6 +218,7 @@ type client struct {
 	heard    []*wire.ToClient // everything but the roster
 	wholes   int
 	deltas   int
+	packed   int // frames that came compressed
 	err      error
 }
 
@@ -289,6 +290,12 @@ func (c *client) read() {
 
 // take does what a frame says. mu is held.
 func (c *client) take(m *wire.ToClient) {
+	if m.GetDeflate() != nil {
+		c.packed++
+		if err := wire.Decompress(m); err != nil {
+			c.tb.Errorf("%s: %v", c.name, err)
+		}
+	}
 	switch body := m.Body.(type) {
 	case *wire.ToClient_Snapshot:
 		s := body.Snapshot

@@ -126,6 +126,9 @@ func (m *model) come(d *modelDevice) {
 		if known {
 			h.Epoch, h.Sequence = d.where.Epoch, d.where.Seq
 		}
+		if d.host%2 == 0 {
+			h.Capabilities = []string{wire.CapabilityDeflate}
+		}
 	})
 }
 

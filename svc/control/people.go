@@ -160,7 +160,7 @@ func (s *Server) enter(c *session, name string, status roster.Status, known rost
 	}
 	c.keepalive = keepaliveFor(s.online.Load()) // nobody else knows the session yet
 	c.say(wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Welcome{Welcome: &wire.Welcome{
-		Version: version, Account: p.accountMessage(), Epoch: s.cfg.Roster.Epoch(), Resumed: resumed,
+		Version: version, Capabilities: c.capabilities(), Account: p.accountMessage(), Epoch: s.cfg.Roster.Epoch(), Resumed: resumed,
 		KeepaliveSeconds: uint32(c.keepalive.Seconds()),
 		StunPorts:        s.stunPorts(), StunToken: c.token, WebPort: uint32(s.cfg.WebPort), Relay: s.cfg.Relay != nil,
 	}}}))

@@ -2,11 +2,13 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"earshot/protocol/identity"
+	"earshot/protocol/wire"
 )
 
 // A rush begins with many logins, and ends with the last of them, or after its
@@ -73,8 +75,16 @@ func TestToldAfterTheRush(t *testing.T) {
 		var late []*client
 		for i := range 3 * rushLogins {
 			c := w.dial(2+i, fmt.Sprint("user ", i), identity.NewKey())
-			c.sendHello()
+			packs := i%2 == 0
+			c.sendHello(func(h *wire.Hello) {
+				if packs {
+					h.Capabilities = []string{"x", wire.CapabilityDeflate}
+				}
+			})
 			c.until("a welcome", func() bool { return c.welcome != nil })
+			if has := slices.Equal(c.welcome.Capabilities, []string{wire.CapabilityDeflate}); has != packs {
+				t.Errorf("%s is welcomed with the capabilities %q", c.name, c.welcome.Capabilities)
+			}
 			names = append(names, c.name)
 			if i > rushLogins {
 				late = append(late, c)
@@ -82,24 +92,34 @@ func TestToldAfterTheRush(t *testing.T) {
 		}
 		synctest.Wait()
 		for _, c := range late {
-			if wholes, _ := c.told(); wholes != 0 {
+			if wholes, _, _ := c.told(); wholes != 0 {
 				t.Fatalf("%s was told of everybody in the middle of the rush", c.name)
 			}
 		}
 		pass(rushGap)
+		packed := 0
 		for _, c := range late {
 			c.sees(names...)
-			if wholes, deltas := c.told(); wholes != 1 || deltas > 0 {
+			wholes, deltas, p := c.told()
+			if wholes != 1 || deltas > 0 {
 				t.Errorf("%s had %d snapshots and %d changes", c.name, wholes, deltas)
 			}
+			if p > 0 && len(c.welcome.Capabilities) == 0 {
+				t.Errorf("%s was sent what it can't read", c.name)
+			}
+			packed += p
+		}
+		if packed < len(late)/2-1 { // who asks first has it plain
+			t.Errorf("%d of %d were told in a compressed frame", packed, len(late))
 		}
 		ann.sees(names...)
 	})
 }
 
-// told is how many snapshots and changes came.
-func (c *client) told() (wholes, deltas int) {
+// told is how many snapshots and changes came, and how many frames of them were
+// compressed.
+func (c *client) told() (wholes, deltas, packed int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wholes, c.deltas
+	return c.wholes, c.deltas, c.packed
 }

@@ -32,6 +32,7 @@ type session struct {
 	// endpoint, if valid, is where the device takes classic datagrams.
 	endpoint netip.AddrPort
 	encoding classic.Encoding
+	deflates bool // it takes compressed frames
 
 	// These belong to Server.mu.
 	person     *person
@@ -71,6 +72,14 @@ type session struct {
 func (c *session) start() {
 	c.server.serving.Go(c.read)
 	c.server.serving.Go(c.write)
+}
+
+// capabilities are those of the client that this coordinator has, too.
+func (c *session) capabilities() []string {
+	if c.deflates {
+		return []string{wire.CapabilityDeflate}
+	}
+	return nil
 }
 
 // say queues a frame, which must not be changed any more.
@@ -294,7 +303,7 @@ func (c *session) early() bool {
 func (c *session) writeWhole(own []byte) error {
 	whole, at := c.server.cfg.Roster.Whole()
 	var err error
-	if frames := whole.Shared(); frames != nil {
+	if frames := whole.Shared(c.deflates); frames != nil {
 		err = c.writeShared(own, frames)
 	} else {
 		err = c.writeFrames(own, whole)

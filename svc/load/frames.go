@@ -5,14 +5,17 @@ import (
 	"hash/maphash"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"earshot/protocol/wire"
 )
 
 // What a crowd reads of the frames of wire.ToClient, by hand: to decode them as
 // a client does would cost a crowd more than a coordinator takes to write them.
 const (
-	frameSnapshot = 3 // ToClient.snapshot
-	frameDelta    = 4 // ToClient.delta
-	framePong     = 7 // ToClient.pong
+	frameSnapshot   = 3  // ToClient.snapshot
+	frameDelta      = 4  // ToClient.delta
+	framePong       = 7  // ToClient.pong
+	frameCompressed = 11 // ToClient.deflate
 
 	pongKeepalive = 1 // Pong.keepalive_seconds
 
@@ -67,20 +70,38 @@ func fields(message []byte, f func(number protowire.Number, value uint64, body [
 	return nil
 }
 
-// parseSnapshot calls f for each of a Snapshot's users.
-func parseSnapshot(body []byte, f func(user []byte) error) (sequence uint64, more bool, err error) {
-	err = fields(body, func(number protowire.Number, value uint64, user []byte) error {
+// parseSnapshot reads a Snapshot.
+func parseSnapshot(body []byte) (*frame, error) {
+	f := new(frame)
+	err := fields(body, func(number protowire.Number, value uint64, user []byte) error {
 		switch number {
 		case 2: // sequence
-			sequence = value
+			f.sequence = value
 		case 3: // users
-			return f(user)
+			u, err := parseUser(user)
+			f.users = append(f.users, u)
+			f.digest.add(u)
+			return err
 		case 4: // more
-			more = value != 0
+			f.more = value != 0
 		}
 		return nil
 	})
-	return sequence, more, err
+	return f, err
+}
+
+// parseCompressed reads a Snapshot that is compressed; it is nil if it was
+// something else.
+func parseCompressed(body []byte) (*frame, error) {
+	inner, err := wire.DecompressBytes(body)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLoad, err)
+	}
+	kind, body, err := parseFrame(inner)
+	if err != nil || kind != frameSnapshot {
+		return nil, err
+	}
+	return parseSnapshot(body)
 }
 
 // parseSequence reads the first field of a Delta, its sequence, and returns the

@@ -2,6 +2,7 @@ package load
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -28,28 +29,26 @@ var (
 	goneFrame = bytesOf(&wire.ToClient{Body: &wire.ToClient_Delta{Delta: &wire.Delta{Sequence: 302, Change: &wire.Delta_Gone{Gone: 8}}}})
 )
 
-// wholeSnapshot is parseSnapshot with all users.
-func wholeSnapshot(body []byte) (sequence uint64, more bool, users []entry, err error) {
-	sequence, more, err = parseSnapshot(body, func(user []byte) error {
-		e, err := parseUser(user)
-		users = append(users, e)
-		return err
-	})
-	return sequence, more, users, err
-}
-
 // What is read by hand is what the encoder wrote.
 func TestFrames(t *testing.T) {
 	kind, body, err := parseFrame(snapshotFrame)
 	if kind != frameSnapshot || err != nil {
 		t.Fatal(kind, err)
 	}
-	sequence, more, users, err := wholeSnapshot(body)
-	if sequence != 300 || !more || err != nil || len(users) != 2 {
-		t.Fatal(sequence, more, users, err)
+	f, err := parseSnapshot(body)
+	if err != nil || f.sequence != 300 || !f.more || len(f.users) != 2 || f.digest.count != 2 {
+		t.Fatal(f, err)
+	}
+	withHeader := append([]byte{0, 0, 0, byte(len(snapshotFrame))}, snapshotFrame...)
+	kind, body, err = parseFrame(wire.AppendCompressed(nil, withHeader)[4:])
+	if kind != frameCompressed || err != nil {
+		t.Fatal(kind, err)
+	}
+	if same, err := parseCompressed(body); err != nil || !reflect.DeepEqual(same, f) {
+		t.Errorf("compressed it is %v, %v, not %v", same, err, f)
 	}
 	for i, want := range []entry{{id: 7, face: face([]byte("Ann"), []byte("at lunch"))}, {id: 8, face: face([]byte("波"), nil)}} {
-		if got := users[i]; got.id != want.id || got.face != want.face || got.whole == 0 {
+		if got := f.users[i]; got.id != want.id || got.face != want.face || got.whole == 0 {
 			t.Errorf("the user is %v, want %v", got, want)
 		}
 	}
@@ -94,13 +93,14 @@ func FuzzFrames(f *testing.F) {
 		if err == nil {
 			_, _ = parseChange(rest)
 		}
-		_, _, users, err := wholeSnapshot(body)
+		_, _ = parseCompressed(body)
+		parsed, err := parseSnapshot(body)
 		s := new(wire.Snapshot)
 		if kind != frameSnapshot || proto.Unmarshal(body, s) != nil || err != nil {
 			return
 		}
 		var ids, want []uint64
-		for _, u := range users {
+		for _, u := range parsed.users {
 			ids = append(ids, u.id)
 		}
 		for _, u := range s.Users {

@@ -39,7 +39,7 @@ type ledger struct {
 	// and claims are snapshots that wait to be compared with it.
 	of     []digest
 	claims []claim
-	// frames are the users of frames of snapshots, by their fingerprints: of a
+	// frames are those of snapshots, by the fingerprints of their bytes: of a
 	// thousand clients that are told at once all get the same ones.
 	frames map[uint64]*frame
 	// ahead are snapshots of which some changes before are not known yet. If
@@ -56,18 +56,12 @@ type base struct {
 	frames []*frame
 }
 
-// frame is the users of one frame of a snapshot. It is never changed.
+// frame is one frame of a snapshot. It is never changed.
 type frame struct {
-	users  []entry
-	digest digest
-}
-
-func newFrame(users []entry) *frame {
-	f := &frame{users: users}
-	for _, u := range users {
-		f.digest.add(u)
-	}
-	return f
+	sequence uint64
+	more     bool // another one of the same snapshot follows
+	users    []entry
+	digest   digest
 }
 
 // digest is a set of users, whatever their order.

@@ -14,9 +14,11 @@ var (
 
 // whole is a snapshot's frames, one for each user.
 func whole(users ...entry) []*frame {
-	frames := []*frame{newFrame(nil)}
+	frames := []*frame{{}}
 	for _, u := range users {
-		frames = append(frames, newFrame([]entry{u}))
+		f := &frame{users: []entry{u}}
+		f.digest.add(u)
+		frames = append(frames, f)
 	}
 	return frames
 }

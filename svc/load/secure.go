@@ -156,7 +156,7 @@ func (c *secureClient) greet(ctx context.Context, raw net.Conn) (*wire.Welcome, 
 		return nil, nil, err
 	}
 	hello := &wire.Hello{
-		VersionMin: 1, VersionMax: 1, Name: name(c.index), Program: "load", DeviceLabel: "load",
+		VersionMin: 1, VersionMax: 1, Capabilities: []string{wire.CapabilityDeflate}, Name: name(c.index), Program: "load", DeviceLabel: "load",
 		Status:     &wire.Status{Presence: wire.Presence_PRESENCE_ONLINE, Text: c.text},
 		Candidates: []*wire.Candidate{{Kind: wire.Candidate_KIND_HOST, Address: wire.Address(netip.AddrPortFrom(source(c.index), uint16(10000+c.index%20)))}},
 		Epoch:      c.epoch.Load(), Sequence: c.sequence.Load(),
@@ -245,7 +245,9 @@ func (c *secureClient) take(frame []byte) error {
 	case err != nil:
 		return err
 	case kind == frameSnapshot:
-		return c.takeSnapshot(body)
+		return c.takeSnapshot(body, parseSnapshot)
+	case kind == frameCompressed:
+		return c.takeSnapshot(body, parseCompressed)
 	case kind == frameDelta:
 		return c.takeDelta(body)
 	case kind == framePong:
@@ -259,33 +261,24 @@ func (c *secureClient) take(frame []byte) error {
 	return nil
 }
 
-// takeSnapshot is told a frame of a snapshot.
-func (c *secureClient) takeSnapshot(body []byte) error {
+// takeSnapshot is told a frame of a snapshot, and how to read it.
+func (c *secureClient) takeSnapshot(body []byte, parse func([]byte) (*frame, error)) error {
 	sum := maphash.Bytes(seed, body)
 	f := c.led.parsed(sum)
-	var users []entry
-	sequence, more, err := parseSnapshot(body, func(user []byte) error {
-		if f != nil {
-			return nil
-		}
-		e, err := parseUser(user)
-		users = append(users, e)
-		return err
-	})
-	if err != nil {
-		return err
-	}
 	if f == nil {
-		f = newFrame(users)
+		var err error
+		if f, err = parse(body); f == nil || err != nil {
+			return err
+		}
 		c.led.parse(sum, f)
 	}
 	c.frames = append(c.frames, f)
-	if more {
+	if f.more {
 		return nil
 	}
-	c.led.snapshot(sequence, c.frames)
+	c.led.snapshot(f.sequence, c.frames)
 	c.frames = nil
-	c.arrive(sequence)
+	c.arrive(f.sequence)
 	return nil
 }
 

@@ -2,6 +2,8 @@ package roster
 
 import (
 	"encoding/binary"
+	"slices"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -133,7 +135,7 @@ func appendDelta(b []byte, c Change, encoded []byte) []byte {
 type Whole struct {
 	at     Position
 	left   []*entry // whose encodings it doesn't copy
-	shared []byte   // all frames, if they were put together for several
+	shared *shared  // nil if nobody else has asked
 	begun  bool
 }
 
@@ -147,26 +149,48 @@ func (r *Roster) Whole() (*Whole, Position) {
 	at := r.position()
 	if r.whole.at != at {
 		r.whole = whole{at: at}
-		return &Whole{at: at, left: append([]*entry(nil), r.all...)}, at
+		return &Whole{at: at, left: slices.Clone(r.all)}, at
 	}
-	if r.whole.frames == nil {
-		w := &Whole{at: at, left: r.all}
-		for more := true; more; {
-			r.whole.frames, more = w.Next(r.whole.frames)
-		}
+	if r.whole.shared == nil {
+		r.whole.shared = share(at, slices.Clone(r.all))
 	}
-	return &Whole{at: at, shared: r.whole.frames}, at
+	return &Whole{at: at, shared: r.whole.shared}, at
 }
 
-// whole is what was asked for last. Its frames are never changed.
+// whole is what was asked for last.
 type whole struct {
 	at     Position
-	frames []byte // nil until somebody else asks
+	shared *shared // nil until somebody else asks
+}
+
+// shared is all frames of a position, put together when they are asked for and
+// then never changed.
+type shared struct{ plain, compressed func() []byte }
+
+func share(at Position, all []*entry) *shared {
+	plain := sync.OnceValue(func() (frames []byte) {
+		w := &Whole{at: at, left: all}
+		for more := true; more; {
+			frames, more = w.Next(frames)
+		}
+		return frames
+	})
+	return &shared{plain, sync.OnceValue(func() []byte { return wire.AppendCompressed(nil, plain()) })}
 }
 
 // Shared returns all frames if others write the same ones, which must not be
-// changed; nil if Next is to be asked.
-func (w *Whole) Shared() []byte { return w.shared }
+// changed; nil if Next is to be asked. Compressed ones are for clients of
+// wire.CapabilityDeflate. For who asks alone it isn't worth it: to compress takes
+// longer than to write.
+func (w *Whole) Shared(compressed bool) []byte {
+	switch {
+	case w.shared == nil:
+		return nil
+	case compressed:
+		return w.shared.compressed()
+	}
+	return w.shared.plain()
+}
 
 // Next appends the next frame of wire.ToClient with a Snapshot to dst. It is
 // false, and dst unchanged, once there is none.

@@ -30,7 +30,7 @@ func secure(name, status string) User {
 }
 
 // decode reads frames until they end.
-func decode(t *testing.T, b []byte) []*wire.ToClient {
+func decode(t testing.TB, b []byte) []*wire.ToClient {
 	t.Helper()
 	var all []*wire.ToClient
 	for r := bytes.NewReader(b); ; {
@@ -141,8 +141,8 @@ func TestWholeShared(t *testing.T) {
 		want, ok = first.Next(want)
 	}
 	second, same := r.Whole()
-	if !bytes.Equal(second.Shared(), want) || same != at || first.Shared() != nil {
-		t.Errorf("who asks second gets %d bytes at %v, want %d at %v", len(second.Shared()), same, len(want), at)
+	if !bytes.Equal(second.Shared(false), want) || same != at || first.Shared(false) != nil {
+		t.Errorf("who asks second gets %d bytes at %v, want %d at %v", len(second.Shared(false)), same, len(want), at)
 	}
 	if b, ok := second.Next(nil); ok {
 		t.Errorf("behind them comes %x", b)
@@ -150,11 +150,21 @@ func TestWholeShared(t *testing.T) {
 	if allocs := testing.AllocsPerRun(100, func() { r.Whole() }); allocs > 1 {
 		t.Errorf("who asks after that costs %v allocations", allocs)
 	}
+	compressed := second.Shared(true)
+	plain := decode(t, want)
+	for i, m := range decode(t, compressed) {
+		if err := wire.Decompress(m); err != nil || !proto.Equal(m, plain[i]) {
+			t.Fatalf("frame %d has been compressed to %v, %v", i, m, err)
+		}
+	}
+	if len(compressed) > len(want)/2 {
+		t.Errorf("%d bytes are %d compressed", len(want), len(compressed))
+	}
 	join(t, r, "Ann")
-	if third, next := r.Whole(); third.Shared() != nil || next == at {
+	if third, next := r.Whole(); third.Shared(false) != nil || next == at {
 		t.Error("after a change the frames are still the old ones")
 	}
-	if !bytes.Equal(second.Shared(), want) {
+	if !bytes.Equal(second.Shared(false), want) {
 		t.Error("the old frames have changed")
 	}
 }
@@ -228,9 +238,11 @@ func TestFramesFollowed(t *testing.T) {
 
 // BenchmarkWhole is what one newcomer's roster of a thousand costs.
 func BenchmarkWhole(b *testing.B) {
-	r := New()
+	r, random := New(), rand.NewChaCha8([32]byte{})
 	for i := range 1000 {
-		if _, _, err := r.Add(secure(fmt.Sprint("user ", i), "at work")); err != nil {
+		u := secure(fmt.Sprint("user ", i), "at work")
+		_, _ = random.Read(u.Secure.Devices[0].Key[:]) // nothing is saved there
+		if _, _, err := r.Add(u); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -245,11 +257,35 @@ func BenchmarkWhole(b *testing.B) {
 			}
 		}
 	})
+	b.Run("compressed", func(b *testing.B) {
+		r.Whole()
+		w, _ := r.Whole()
+		plain := w.Shared(false)
+		b.ReportAllocs()
+		var packed []byte
+		for b.Loop() {
+			packed = wire.AppendCompressed(packed[:0], plain)
+		}
+		b.ReportMetric(float64(len(packed))/float64(len(plain)), "size")
+	})
+	b.Run("decompressed", func(b *testing.B) {
+		r.Whole()
+		w, _ := r.Whole()
+		frames := decode(b, w.Shared(true))
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, f := range frames {
+				if _, err := wire.DecompressBytes(f.GetDeflate()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
 	b.Run("the others", func(b *testing.B) {
 		r.Whole()
 		b.ReportAllocs()
 		for b.Loop() {
-			if w, _ := r.Whole(); w.Shared() == nil {
+			if w, _ := r.Whole(); w.Shared(true) == nil {
 				b.Fatal("they are not shared")
 			}
 		}
