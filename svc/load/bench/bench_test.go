@@ -44,7 +44,7 @@ var earshotd string
 // A small run has every scenario of ours, each with a figure, and everybody
 // knew everybody after each of them.
 func TestMeasure(t *testing.T) {
-	p := plan{earshotd: earshotd, out: t.TempDir(), clients: []int{20, 40}, servers: []string{"floor", "secure", "classic"}, rounds: 1, idle: 60, quiet: 100 * time.Millisecond, patience: 20 * time.Second}
+	p := plan{earshotd: earshotd, out: t.TempDir(), clients: []int{20, 40}, servers: []string{"floor", "floor-udp", "secure", "classic"}, rounds: 1, idle: 60, quiet: 100 * time.Millisecond, patience: 20 * time.Second}
 	results, err := measure(t.Context(), p, t.Output())
 	if err != nil {
 		t.Fatal(err)
@@ -53,9 +53,10 @@ func TestMeasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	for server, scenarios := range map[string][]string{
-		"floor":   {"newcomer", "session storm"},
-		"secure":  {"sessions alone", "cold start", "idle", "newcomer", "session storm", "status storm", "reconnect storm", "restart"},
-		"classic": {"sessions alone", "cold start", "idle", "newcomer", "session storm", "reconnect storm", "restart"},
+		"floor":     {"newcomer", "session storm"},
+		"floor-udp": {"newcomer", "session storm"},
+		"secure":    {"sessions alone", "cold start", "idle", "newcomer", "session storm", "status storm", "reconnect storm", "restart"},
+		"classic":   {"sessions alone", "cold start", "idle", "newcomer", "session storm", "reconnect storm", "restart"},
 	} {
 		for _, scenario := range scenarios {
 			for _, n := range p.clients {
@@ -100,7 +101,7 @@ func readBack(t *testing.T, dir string, results []result) {
 			lines++
 		}
 	}
-	if want := len(seriesOf(results, "session storm")); lines != want || want < 3 {
+	if want := len(seriesOf(results, "session storm")); lines != want || want < 4 {
 		t.Errorf("the plot has %d lines, want %d", lines, want)
 	}
 }

@@ -8,44 +8,52 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"earshot/protocol/hostnet"
 	"earshot/svc/load"
 )
 
-// changeSize is about how long a change is on the wire, in bytes.
-const changeSize = 120
+// changeSize is about how long a change is on the wire, in bytes: one of the
+// secure protocol's frames, or one of the classic protocol's datagrams.
+var changeSize = map[string]int{"tcp": 120, "udp": 34}
 
-// floor is the least that a server can do: it accepts connections, says where
-// on its first line, and for each line "N" writes as many changes to each of
-// them in one write(2).
-func floor(in io.Reader, out io.Writer) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// floor is the least that a server can do: it says where it is on its first
+// line, takes a client in for each line "accept", and for each "write N" writes as many changes to
+// each of them as it takes in one go, which are N with TCP and 64 datagrams with
+// UDP.
+func floor(arguments []string, in io.Reader, out io.Writer) error {
+	if len(arguments) != 1 || changeSize[arguments[0]] == 0 {
+		return fmt.Errorf("%w: a floor is of tcp or of udp, not %q", load.ErrLoad, arguments)
+	}
+	size := changeSize[arguments[0]]
+	d, err := newDoor(arguments[0])
 	if err != nil {
 		return err
 	}
-	defer l.Close()
-	fmt.Fprintln(out, l.Addr())
+	defer d.Close()
+	fmt.Fprintln(out, d.at())
 	lines := bufio.NewScanner(in)
 	var conns []net.Conn
 	for lines.Scan() {
-		var n int
-		switch {
-		case scan(lines.Text(), "accept %d", &n):
-			for range n {
-				conn, err := l.Accept()
-				if err != nil {
-					return err
-				}
-				conns = append(conns, conn)
+		if lines.Text() == "accept" {
+			conn, err := d.accept()
+			if err != nil {
+				return err
 			}
-		case scan(lines.Text(), "write %d", &n):
-			b := make([]byte, n*changeSize)
+			conns = append(conns, conn)
+		} else {
+			var n int
+			if _, err := fmt.Sscanf(lines.Text(), "write %d", &n); err != nil {
+				return err
+			}
+			b := make([]byte, n*size)
 			for _, conn := range conns {
-				if _, err := conn.Write(b); err != nil {
+				if err := d.write(conn, b, size); err != nil {
 					return err
 				}
 			}
@@ -55,9 +63,66 @@ func floor(in io.Reader, out io.Writer) error {
 	return lines.Err()
 }
 
-func scan(line, format string, to ...any) bool {
-	n, err := fmt.Sscanf(line, format, to...)
-	return err == nil && n == len(to)
+// door is how clients come in: by a connection, or by a datagram that is
+// answered from a socket of the client's own.
+type door struct {
+	io.Closer
+	at     func() net.Addr
+	accept func() (net.Conn, error)
+	write  func(conn net.Conn, b []byte, size int) error
+}
+
+func newDoor(network string) (door, error) {
+	if network == "tcp" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return door{}, err
+		}
+		return door{l, l.Addr, l.Accept, func(conn net.Conn, b []byte, _ int) error {
+			_, err := conn.Write(b)
+			return err
+		}}, nil
+	}
+	p, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		return door{}, err
+	}
+	return door{p, p.LocalAddr, func() (net.Conn, error) {
+		_, from, err := p.ReadFrom(make([]byte, 1))
+		if err != nil {
+			return nil, err
+		}
+		return net.Dial("udp4", from.String())
+	}, writeSegments}, nil
+}
+
+// writeSegments writes datagrams of a size.
+func writeSegments(conn net.Conn, b []byte, size int) error {
+	for len(b) > 0 {
+		n := min(len(b), hostnet.MaxSegments*size)
+		if err := hostnet.WriteSegments(conn, b[:n], size); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// knock goes through a door.
+func knock(network, at string) (net.Conn, error) {
+	if network == "tcp" {
+		return net.Dial("tcp", at)
+	}
+	to, err := netip.ParseAddrPort(at)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(to.Addr(), 0)))
+	if err != nil {
+		return nil, err
+	}
+	_, err = conn.WriteToUDPAddrPort([]byte{1}, to)
+	return conn, err
 }
 
 // floorClients are those at the other end.
@@ -92,7 +157,7 @@ func (s server) measureFloor(ctx context.Context, n int, p plan, note func(resul
 	if err != nil {
 		return err
 	}
-	f, err := load.StartTalking(s.processors, path, "floor")
+	f, err := load.StartTalking(s.processors, path, "floor", s.floor)
 	if err != nil {
 		return err
 	}
@@ -110,20 +175,22 @@ func (s server) measureFloor(ctx context.Context, n int, p plan, note func(resul
 		}
 		following.Wait()
 	}()
-	if err := f.Say("accept %d", n); err != nil {
-		return err
-	}
 	for i := range n {
-		conn, err := net.Dial("tcp", at)
+		if err := f.Say("accept"); err != nil {
+			return err
+		}
+		conn, err := knock(s.floor, at)
 		if err != nil {
 			return err
 		}
 		conns = append(conns, conn)
 		following.Go(func() { c.follow(i, conn) })
+		if _, err := f.Line(); err != nil {
+			return err
+		}
 	}
-	if _, err := f.Line(); err != nil {
-		return err
-	}
+	ctx, cancel := context.WithTimeout(ctx, p.patience)
+	defer cancel()
 	for _, changes := range []int{1, storm} {
 		if err := c.rounds(ctx, f, s, p, changes, note); err != nil {
 			return err
@@ -142,7 +209,7 @@ func (c *floorClients) rounds(ctx context.Context, f *load.Talking, s server, p 
 	rounds := float64(p.rounds)
 	for range p.rounds {
 		c.left.Store(int64(n))
-		c.until.Add(int64(changes * changeSize))
+		c.until.Add(int64(changes * changeSize[s.floor]))
 		before, began := f.CPU(), time.Now()
 		if err := f.Say("write %d", changes); err != nil {
 			return err

@@ -34,7 +34,7 @@ func main() {
 	var err error
 	switch arguments := os.Args[1:]; {
 	case len(arguments) > 0 && arguments[0] == "floor":
-		err = floor(os.Stdin, os.Stdout)
+		err = floor(arguments[1:], os.Stdin, os.Stdout)
 	case len(arguments) > 0 && arguments[0] == "newcomer":
 		err = newcomer(ctx, arguments[1:], os.Stdin, os.Stdout)
 	case len(arguments) > 0 && arguments[0] == "soak":

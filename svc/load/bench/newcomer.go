@@ -78,7 +78,7 @@ func (s stranger) login(context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	var welcome, whole int64
-	if !scan(line, "%d %d", &welcome, &whole) {
+	if _, err := fmt.Sscanf(line, "%d %d", &welcome, &whole); err != nil {
 		return 0, fmt.Errorf("%w: the newcomer says %q", load.ErrLoad, line)
 	}
 	return time.Duration(whole), nil

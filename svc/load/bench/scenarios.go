@@ -48,7 +48,7 @@ type run struct {
 
 // measure runs all scenarios of a server with n clients.
 func (s server) measure(ctx context.Context, n int, p plan, note func(result)) error {
-	if s.crowd == nil {
+	if s.floor != "" {
 		return s.measureFloor(ctx, n, p, note)
 	}
 	if !s.ours {

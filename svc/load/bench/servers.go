@@ -25,8 +25,10 @@ type server struct {
 	// command returns the arguments with which it listens there, after it has
 	// written its configuration into dir.
 	command func(dir string, at netip.AddrPort) ([]string, error)
-	// crowd makes a crowd; nil is the floor.
-	crowd func(to netip.AddrPort, n int) load.Crowd
+	crowd   func(to netip.AddrPort, n int) load.Crowd
+	// floor is the network, "tcp" or "udp", of a server that is none; it has
+	// neither command nor crowd.
+	floor string
 
 	dir        string
 	processors []int
@@ -35,7 +37,8 @@ type server struct {
 // servers are all that can be measured.
 func servers(earshotd, dir string, on []int) []server {
 	all := []server{
-		{name: "floor", ours: true, program: "/proc/self/exe", command: func(string, netip.AddrPort) ([]string, error) { return []string{"floor"}, nil }},
+		{name: "floor", ours: true, program: "/proc/self/exe", floor: "tcp"},
+		{name: "floor-udp", ours: true, program: "/proc/self/exe", floor: "udp"},
 		{name: "secure", ours: true, program: earshotd, command: earshotdCommand,
 			crowd: func(to netip.AddrPort, n int) load.Crowd { return load.NewSecure(to, n) }},
 		{name: "classic", ours: true, program: earshotd, command: earshotdCommand,
