@@ -24,15 +24,17 @@ type Classic struct {
 
 var _ Crowd = (*Classic)(nil)
 
-// classicClient belongs to whoever logs it in and out, but for what channels
-// bring.
+// classicClient belongs to whoever logs it in and out. Its two goroutines,
+// which end before the next login, are told of by channels.
 type classicClient struct {
 	crowd  *Classic
 	index  int
 	socket *net.UDPConn
 	place  []byte // IP:port of the socket
 	accept chan uint16
-	ended  chan struct{}
+	ended  chan struct{} // closed when the socket is read no longer
+	conn   net.Conn      // of the list; nil before it is asked for
+	listed chan struct{} // closed when the list has been read, or never will be
 	mirror *mirror
 }
 
@@ -47,6 +49,9 @@ func NewClassic(to netip.AddrPort, n int) *Classic {
 
 // To has the crowd log in elsewhere from now on.
 func (s *Classic) To(to netip.AddrPort) { s.to = to }
+
+// listTime is how long a client waits for its list.
+const listTime = 30 * time.Second
 
 // repeatTime is after how long without an answer a login is sent again.
 const repeatTime = time.Second
@@ -69,6 +74,7 @@ func (c *classicClient) login(ctx context.Context) error {
 	// thousand times.
 	_ = socket.SetReadBuffer(4 << 20)
 	c.socket, c.accept, c.ended, c.mirror = socket, make(chan uint16, 1), make(chan struct{}), new(mirror)
+	c.conn, c.listed = nil, make(chan struct{})
 	c.place = []byte(socket.LocalAddr().String())
 	c.crowd.running.Go(c.follow)
 	for {
@@ -80,7 +86,7 @@ func (c *classicClient) login(ctx context.Context) error {
 		select {
 		case port := <-c.accept:
 			repeat.Stop()
-			return c.list(ctx, port)
+			return c.fetch(ctx, port)
 		case <-ctx.Done():
 			repeat.Stop()
 			return errors.New("its login is not answered")
@@ -89,13 +95,25 @@ func (c *classicClient) login(ctx context.Context) error {
 	}
 }
 
-// list reads who is online, and follows from there.
-func (c *classicClient) list(ctx context.Context, port uint16) error {
+// fetch connects for the list, which comes when the coordinator likes.
+func (c *classicClient) fetch(ctx context.Context, port uint16) error {
 	conn, err := dial(ctx, c.index, netip.AddrPortFrom(c.crowd.to.Addr(), port))
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(listTime))
+	c.conn = conn
+	c.crowd.enter(c.index, c.mirror)
+	c.crowd.running.Go(func() {
+		defer close(c.listed)
+		defer conn.Close()
+		_ = c.list(conn) // who has read no list doesn't know who is online, and that is looked at
+	})
+	return nil
+}
+
+// list reads who is online. What follows comes once the connection is closed.
+func (c *classicClient) list(conn net.Conn) error {
 	var text []byte
 	buf := make([]byte, 32<<10)
 	for !bytes.HasSuffix(text, []byte(";end")) {
@@ -110,7 +128,6 @@ func (c *classicClient) list(ctx context.Context, port uint16) error {
 			c.tell(line, true)
 		}
 	}
-	c.crowd.enter(c.index, c.mirror)
 	return nil
 }
 
@@ -149,9 +166,10 @@ func (c *classicClient) follow() {
 	}
 }
 
-// Logout implements Crowd.
+// Logout implements Crowd. Who ends the program has seen the list before.
 func (s *Classic) Logout(client int) error {
 	c := s.clients[client]
+	<-c.listed
 	_, err := c.socket.WriteToUDPAddrPort(fmt.Appendf(nil, "logout,%s,%s", name(client), c.place), s.to)
 	return errors.Join(err, s.Crash(client))
 }
@@ -162,6 +180,10 @@ func (s *Classic) Crash(client int) error {
 	s.leave(client)
 	err := c.socket.Close()
 	<-c.ended
+	if c.conn != nil {
+		c.conn.Close() // it has done that itself if the list has been read
+		<-c.listed
+	}
 	return err
 }
 

@@ -89,10 +89,7 @@ func benchMain(ctx context.Context, arguments []string, stdout io.Writer) error 
 		p.servers = strings.Split(*servers, ",")
 	}
 	results, err := measure(ctx, p, stdout)
-	if err != nil {
-		return err
-	}
-	return errors.Join(err, write(p.out, results))
+	return errors.Join(err, write(p.out, results)) // what was measured before something failed isn't lost
 }
 
 // processors are where the server runs, and where the clients do.
