@@ -108,7 +108,7 @@ func joinOverLoopback(b *testing.B, s *Server, r *roster.Roster, i int, at netip
 	b.Helper()
 	login := wire.Login{Name: fmt.Sprintf("user %d", i), Endpoint: at}
 	s.login(context.Background(), at.Addr(), wire.Encoding(i%3), login, time.Now())
-	if _, list, _ := s.claim(place{at.Addr(), wire.FramingFor(wire.Encoding(i % 3))}, time.Now()); list == nil || r.Len() != i+1 {
+	if f, _, _ := s.claim(place{at.Addr(), wire.FramingFor(wire.Encoding(i % 3))}, time.Now()); f == nil || r.Len() != i+1 {
 		b.Fatalf("user %d did not come online", i)
 	}
 }

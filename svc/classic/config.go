@@ -14,6 +14,7 @@ import (
 	"earshot/protocol/hostnet"
 	"earshot/svc/limit"
 	"earshot/svc/roster"
+	"earshot/svc/rush"
 )
 
 // ErrConfig is the family of settings that can't be used.
@@ -88,6 +89,9 @@ type Config struct {
 	Net hostnet.Net
 	// Roster is where users are put; nobody else puts classic ones there.
 	Roster *roster.Roster
+	// Rush is told of logins, and says when they come first. It is that of all
+	// servers of the roster; nil is one of this server's own.
+	Rush *rush.Rush
 	// Held says whether a name belongs to an account, whose devices come by the
 	// secure protocol; nil is that none does. It must not wait.
 	Held func(name string) bool

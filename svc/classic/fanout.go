@@ -5,22 +5,34 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	wire "earshot/protocol/classic"
+	"earshot/protocol/hostnet"
 	"earshot/svc/roster"
+	"earshot/svc/rush"
 )
 
 // run tells every user of every change but those that stood on the user's list
-// already and those about the user. What happens during one round goes out in
-// the next, so a change after quiet goes out at once, and a storm costs no more
-// rounds than it must.
+// already and those about the user. A change after quiet goes out at once; what
+// happens within a round's time goes out together, and what does in a rush of
+// logins when that is over.
 func (f *fan) run(ctx context.Context) {
 	s := f.server
+	f.due = time.NewTimer(0)
+	defer f.due.Stop()
 	for {
+		over, early := s.cfg.Rush.Over(), f.early()
+		var changed <-chan struct{}
+		if over == nil && !early {
+			changed = s.cfg.Roster.Changed(f.at)
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.cfg.Roster.Changed(f.at):
+		case <-over:
+		case <-f.due.C:
+		case <-changed:
 		case <-s.wake:
 		case m := <-s.groups:
 			f.aim()
@@ -30,8 +42,21 @@ func (f *fan) run(ctx context.Context) {
 			}
 		}
 		f.catchUp()
-		f.round(ctx)
+		if s.cfg.Rush.Over() == nil && !f.early() {
+			f.round(ctx)
+		}
 	}
+}
+
+// early says whether a round's time has not passed since the last round began.
+// Then due fires when it has.
+func (f *fan) early() bool {
+	left := rush.Round(f.among) - time.Since(f.began)
+	if left <= 0 {
+		return false
+	}
+	f.due.Reset(left)
+	return true
 }
 
 // newFan returns a fan for those who come from now on.
@@ -52,6 +77,9 @@ type fan struct {
 	told    map[uint64]roster.User // who is online by what was told
 	changes []roster.Change
 	targets []*user
+	began   time.Time   // the last round
+	among   int         // so many
+	due     *time.Timer // see early
 }
 
 // aim reads who is online now.
@@ -105,6 +133,7 @@ func (f *fan) round(ctx context.Context) {
 		return
 	}
 	f.aim()
+	f.began, f.among = time.Now(), len(f.targets)
 	for changes := range slices.Chunk(f.changes, roundChanges) {
 		if ctx.Err() != nil {
 			return // the farewell says all that is left to say
@@ -116,8 +145,9 @@ func (f *fan) round(ctx context.Context) {
 	}
 }
 
-// roundChanges is how many changes one user is told before the next user is.
-const roundChanges = 512
+// roundChanges is how many changes one user is told before the next user is: more
+// at once would overflow a socket's buffer of the usual size.
+const roundChanges = 2 * hostnet.MaxSegments
 
 // remember notes who is online by a change that was told.
 func (f *fan) remember(c roster.Change) {

@@ -13,6 +13,8 @@ import (
 	wire "earshot/protocol/classic"
 	"earshot/protocol/hostnet"
 	"earshot/svc/limit"
+	"earshot/svc/roster"
+	"earshot/svc/rush"
 )
 
 // spareConns is how many list connections there may be beyond those of users:
@@ -27,19 +29,22 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interv
 // list, so that the same changes follow for all. Server.mu guards it.
 type fetch struct {
 	users     []*user
+	fresh     []*user         // those of them who have no list yet
 	encodings []wire.Encoding // of the clients whose connections are due, in the order of their logins
-	text      encodedList
-	reading   int // connections under way
+	list      *list           // nil if it is to be put together anew
+	reading   int             // connections under way
 	expires   time.Time
 }
 
-type encodedList struct {
+// list is everybody at one position. Server.mu guards it.
+type list struct {
+	at      roster.Position
 	framing wire.Framing
 	entries []wire.Entry
 	bytes   [3][]byte
 }
 
-func (l *encodedList) in(e wire.Encoding) []byte {
+func (l *list) in(e wire.Encoding) []byte {
 	if l.bytes[e] == nil {
 		l.bytes[e] = wire.AppendList(nil, l.framing, e, l.entries)
 	}
@@ -96,19 +101,24 @@ func (s *Server) close(conn net.Conn, from netip.Addr) {
 // long as the client does. One that is kept for leaseTime, and whose user is
 // known, is a lease: its loss is that user's logout.
 func (s *Server) serveList(conn net.Conn, at place) {
-	opened := time.Now()
-	f, list, holder := s.claim(at, opened)
-	if list == nil {
+	f, encoding, holder := s.claim(at, time.Now())
+	if f == nil {
 		s.metrics.drop("list for nobody")
 		return
 	}
+	// Who comes in a rush finds on the list all who came in it, instead of being
+	// told of each.
+	if over := s.cfg.Rush.Over(); over != nil {
+		<-over
+	}
+	opened := time.Now()
 	if c, ok := conn.(interface {
 		SetKeepAliveConfig(net.KeepAliveConfig) error
 	}); ok {
 		_ = c.SetKeepAliveConfig(keepAlive) // else the system's, which is slower
 	}
 	_ = conn.SetWriteDeadline(opened.Add(listTime))
-	_, err := conn.Write(list)
+	_, err := conn.Write(s.listFor(f, at.framing, encoding))
 	if err == nil {
 		s.metrics.lists[at.framing].Inc()
 	}
@@ -128,13 +138,13 @@ func (s *Server) serveList(conn net.Conn, at place) {
 }
 
 // claim takes the logins that wait for a list connection from here, and puts
-// those that are pending on the roster. list is nil if nobody here is online.
+// those that are pending on the roster. f is nil if nobody here is online.
 // holder is the user whose connection this must be, if it can be no other's.
-func (s *Server) claim(at place, now time.Time) (f *fetch, list []byte, holder *user) {
+func (s *Server) claim(at place, now time.Time) (f *fetch, encoding wire.Encoding, holder *user) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		return nil, nil, nil
+		return nil, 0, nil
 	}
 	f = s.fetches[at]
 	if f == nil {
@@ -160,9 +170,9 @@ func (s *Server) claim(at place, now time.Time) (f *fetch, list []byte, holder *
 	}
 	switch {
 	case len(came) > 0:
-		f.text = s.list(at.framing, fresh)
-		f.users = append(f.users, fresh...)
-		f.expires = now.Add(leaseTime)
+		f.list = nil
+		f.users, f.fresh = append(f.users, fresh...), append(f.fresh, fresh...)
+		f.expires = now.Add(rush.Longest + leaseTime)
 		s.fetches[at] = f
 		if len(f.encodings) == 1 {
 			holder = came[0]
@@ -173,30 +183,46 @@ func (s *Server) claim(at place, now time.Time) (f *fetch, list []byte, holder *
 			return slices.Contains((&login{peer: u.peer}).hosts(), at.host) && wire.FramingFor(u.encoding) == at.framing
 		})
 		if i < 0 {
-			return nil, nil, nil
+			return nil, 0, nil
 		}
-		f = &fetch{encodings: []wire.Encoding{s.online[i].encoding}, text: s.list(at.framing, nil)}
+		f = &fetch{encodings: []wire.Encoding{s.online[i].encoding}}
 	}
-	list = f.text.in(f.encodings[0])
+	encoding = f.encodings[0]
 	f.encodings = f.encodings[1:]
 	f.reading++
-	return f, list, holder
+	return f, encoding, holder
 }
 
-// list is everybody, from where the changes follow for those who came by it.
-// mu is held.
-func (s *Server) list(framing wire.Framing, fresh []*user) encodedList {
-	users, position := s.cfg.Roster.Snapshot()
-	for _, u := range fresh {
-		u.after = position.Seq
+// listFor is what a connection of a fetch is to read. From there the changes
+// follow for those who came by it.
+func (s *Server) listFor(f *fetch, framing wire.Framing, encoding wire.Encoding) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.list == nil {
+		f.list = s.newest(framing)
+		for _, u := range f.fresh {
+			u.after = f.list.at.Seq
+		}
+		f.fresh = nil
 	}
+	return f.list.in(encoding)
+}
+
+// newest is the list of now, which is put together once for all who come before
+// the next change. mu is held.
+func (s *Server) newest(framing wire.Framing) *list {
+	if l := s.lists[framing]; l != nil && l.at == s.cfg.Roster.Position() {
+		return l
+	}
+	users, at := s.cfg.Roster.Snapshot()
 	entries := make([]wire.Entry, 0, len(users))
 	for _, u := range users {
 		if u.Endpoint.IsValid() { // else no datagram reaches this one
 			entries = append(entries, wire.Entry{Name: u.Name, Endpoint: u.Endpoint})
 		}
 	}
-	return encodedList{framing: framing, entries: entries}
+	s.lists[framing] = &list{at: at, framing: framing, entries: entries}
+	return s.lists[framing]
 }
 
 // finish notes that a connection's list has been read. With the last one of a
@@ -216,7 +242,7 @@ func (s *Server) letGo(at place, f *fetch) {
 		delete(s.fetches, at)
 	}
 	s.released = append(s.released, f.users...)
-	f.users = nil
+	f.users, f.fresh = nil, nil
 	select {
 	case s.wake <- struct{}{}:
 	default: // it has been told

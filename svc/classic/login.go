@@ -273,6 +273,7 @@ func (s *Server) confirm(l *login, now time.Time) *user {
 	s.online = append(s.online, u)
 	s.metrics.online[u.encoding].Inc()
 	s.metrics.logins[u.encoding].Inc()
+	s.cfg.Rush.Login()
 	s.cfg.Log.Info("login", "name", u.name, "endpoint", u.endpoint, "encoding", u.encoding.String())
 	return u
 }

@@ -12,6 +12,7 @@ import (
 	"earshot/protocol/hostnet"
 	"earshot/svc/limit"
 	"earshot/svc/roster"
+	"earshot/svc/rush"
 )
 
 // Server serves classic clients. A login is *pending* until its list
@@ -41,6 +42,7 @@ type Server struct {
 	atHost   map[netip.Addr][]*login // the same in order, by each address that the connection may come from
 	perHost  map[netip.Addr]int      // users and pending logins, by source (see limit.Host)
 	fetches  map[place]*fetch        // lists being read
+	lists    map[wire.Framing]*list  // what was put together last
 	released []*user                 // whose changes need be held no longer
 	conns    map[net.Conn]struct{}   // list connections
 	connsAt  map[netip.Addr]int
@@ -97,6 +99,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg.Limits = limits
+	if cfg.Rush == nil {
+		cfg.Rush = new(rush.Rush)
+	}
 	s := &Server{
 		cfg:     cfg,
 		own:     hostnet.AddrPort(cfg.Packet.LocalAddr()).Port(),
@@ -110,6 +115,7 @@ func New(cfg Config) (*Server, error) {
 		atHost:  make(map[netip.Addr][]*login),
 		perHost: make(map[netip.Addr]int),
 		fetches: make(map[place]*fetch),
+		lists:   make(map[wire.Framing]*list),
 		conns:   make(map[net.Conn]struct{}),
 		connsAt: make(map[netip.Addr]int),
 		checks:  make(map[uint64]chan struct{}),

@@ -17,6 +17,7 @@ import (
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
 	"earshot/svc/roster"
+	"earshot/svc/rush"
 )
 
 // cpu is the processor time that this process has used, without its crowd's.
@@ -106,7 +107,7 @@ func fanout(b *testing.B, n, changes int, change func(until func(uint64)), c *cr
 	before := cpu(b)
 	for b.Loop() {
 		b.StopTimer()
-		<-time.After(time.Duration(n) * roundCost) // so that nobody was written to just now
+		<-time.After(rush.Round(n)) // so that nobody was written to just now
 		b.StartTimer()
 		change(func(sequence uint64) {
 			c.do("until %d", sequence)

@@ -17,6 +17,7 @@ import (
 	"earshot/svc/engine"
 	"earshot/svc/limit"
 	"earshot/svc/roster"
+	"earshot/svc/rush"
 )
 
 // ErrConfig is the family of settings that can't be used.
@@ -95,7 +96,10 @@ const (
 type Config struct {
 	Listener net.Listener
 	// Roster is where users are put.
-	Roster   *roster.Roster
+	Roster *roster.Roster
+	// Rush is told of logins, and says when they come first. It is that of all
+	// servers of the roster; nil is one of this server's own.
+	Rush     *rush.Rush
 	Accounts Accounts
 	// Policy is who may have a new account; the empty one is open.
 	Policy engine.Policy

@@ -16,6 +16,7 @@ import (
 	"earshot/protocol/wire"
 	"earshot/svc/engine"
 	"earshot/svc/roster"
+	"earshot/svc/rush"
 )
 
 // After any storm of logins, returns with what was known before, logouts,
@@ -218,7 +219,7 @@ func (m *model) check() {
 	}
 	m.compare("after the storm")
 	m.flood(2)
-	m.settle(modelDevices*roundCost + 50*time.Millisecond)
+	m.settle(rush.Round(modelDevices) + 50*time.Millisecond)
 	m.compare("after one more change")
 }
 

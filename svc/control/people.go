@@ -169,7 +169,7 @@ func (s *Server) enter(c *session, name string, status roster.Status, known rost
 	s.metrics.logins.Inc()
 	s.metrics.devices.Inc()
 	s.online.Add(1)
-	s.rush.login()
+	s.cfg.Rush.Login()
 	return nil
 }
 

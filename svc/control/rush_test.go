@@ -5,66 +5,11 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
+	"earshot/svc/rush"
 )
-
-// A rush begins with many logins, and ends with the last of them, or after its
-// time.
-func TestRush(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r rush
-		logins := func(n int, every time.Duration) {
-			for range n {
-				r.login()
-				time.Sleep(every)
-			}
-			synctest.Wait()
-		}
-		on := func(want bool, when string) {
-			t.Helper()
-			if got := r.on() != nil; got != want {
-				t.Errorf("%s there is a rush: %v", when, got)
-			}
-		}
-		logins(rushLogins-1, 0)
-		on(false, "after a few logins")
-		time.Sleep(rushGap + 1)
-		logins(rushLogins-1, rushGap)
-		on(false, "after a few more, later")
-		logins(1, 0)
-		on(true, "after many")
-		over := r.on()
-		time.Sleep(rushGap / 2)
-		logins(1, 0)
-		time.Sleep(rushGap - 1)
-		on(true, "when the last one came just now")
-		time.Sleep(time.Nanosecond)
-		synctest.Wait()
-		on(false, "when the last one came a while ago")
-		select {
-		case <-over:
-		default:
-			t.Error("those who wait for the end are not told")
-		}
-		time.Sleep(time.Minute)
-		ends, before := 0, r.on()
-		for range 5 * time.Second / (10 * time.Millisecond) {
-			logins(1, 10*time.Millisecond)
-			if now := r.on(); before != nil && now != before {
-				ends++
-				before = now
-			} else {
-				before = now
-			}
-		}
-		if ends < 3 || ends > 5 {
-			t.Errorf("logins that go on for 5 s are told %d times", ends)
-		}
-	})
-}
 
 // Who comes in a rush is let in at once, and told of everybody once it is over,
 // in one go; so is who was there before.
@@ -73,7 +18,7 @@ func TestToldAfterTheRush(t *testing.T) {
 		ann := w.login(1, "Ann")
 		names := []string{"Ann"}
 		var late []*client
-		for i := range 3 * rushLogins {
+		for i := range 3 * rush.Logins {
 			c := w.dial(2+i, fmt.Sprint("user ", i), identity.NewKey())
 			packs := i%2 == 0
 			c.sendHello(func(h *wire.Hello) {
@@ -86,7 +31,7 @@ func TestToldAfterTheRush(t *testing.T) {
 				t.Errorf("%s is welcomed with the capabilities %q", c.name, c.welcome.Capabilities)
 			}
 			names = append(names, c.name)
-			if i > rushLogins {
+			if i > rush.Logins {
 				late = append(late, c)
 			}
 		}
@@ -96,7 +41,7 @@ func TestToldAfterTheRush(t *testing.T) {
 				t.Fatalf("%s was told of everybody in the middle of the rush", c.name)
 			}
 		}
-		pass(rushGap)
+		pass(2 * rush.Gap)
 		packed := 0
 		for _, c := range late {
 			c.sees(names...)

@@ -19,6 +19,7 @@ import (
 	"earshot/protocol/wire"
 	"earshot/svc/engine"
 	"earshot/svc/limit"
+	"earshot/svc/rush"
 )
 
 // Server serves secure clients. A connection has one goroutine until its client
@@ -35,7 +36,6 @@ type Server struct {
 	serving sync.WaitGroup // goroutines of connections
 	buffers sync.Pool      // of *[]byte, for snapshots
 	online  atomic.Int64   // devices
-	rush    rush
 
 	mu       sync.Mutex
 	closing  bool
@@ -67,6 +67,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Rush == nil {
+		cfg.Rush = new(rush.Rush)
 	}
 	config := identity.ServerTLS(tls.Certificate{}, identity.ALPNControl, nil)
 	config.NextProtos = append(config.NextProtos, identity.ALPNCheck)

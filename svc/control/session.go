@@ -16,6 +16,7 @@ import (
 	"earshot/protocol/wire"
 	"earshot/svc/limit"
 	"earshot/svc/roster"
+	"earshot/svc/rush"
 )
 
 // maxQueue is how many frames beyond the roster's a session may be behind. What
@@ -194,8 +195,8 @@ func (c *session) write() {
 			return
 		}
 		var err error
-		if rush := c.server.rush.on(); rush != nil {
-			err = c.hold(own, rush)
+		if over := c.server.cfg.Rush.Over(); over != nil {
+			err = c.hold(own, over)
 		} else {
 			err = c.tell(own)
 		}
@@ -213,14 +214,14 @@ func (c *session) write() {
 
 // hold writes what is queued, or waits until the rush is over or something else
 // is to be said.
-func (c *session) hold(own []byte, rush <-chan struct{}) error {
+func (c *session) hold(own []byte, over <-chan struct{}) error {
 	if len(own) > 0 {
 		c.writeTime()
 		_, err := c.conn.Write(own)
 		return err
 	}
 	select {
-	case <-rush:
+	case <-over:
 	case <-c.wake:
 	}
 	return nil
@@ -254,13 +255,6 @@ func (c *session) tell(own []byte) error {
 	return nil
 }
 
-// roundCost is how long everybody waits, for each device online, between two
-// writes while much goes on: five times what a write takes, so that telling
-// takes at most a fifth of a processor from those who are logging in. To write
-// more often costs more and has them all know later, after a restart with two
-// thousand devices twice as late; svc/PERFORMANCE.md has the measurements.
-const roundCost = 50 * time.Microsecond
-
 // rest waits until there may be something to write. In the middle of a storm it
 // first waits for the end of the round: whoever sleeps until then is woken
 // once a round, and not by its first change, too.
@@ -281,7 +275,7 @@ func (c *session) rest() {
 // early waits, if a change was written less than a round ago, until the round
 // is over or something else is to be said. It is false if nobody had to wait.
 func (c *session) early() bool {
-	wait := time.Duration(c.server.online.Load())*roundCost - time.Since(c.wrote)
+	wait := rush.Round(int(c.server.online.Load())) - time.Since(c.wrote)
 	if wait <= 0 {
 		return false
 	}

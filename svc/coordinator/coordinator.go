@@ -22,6 +22,7 @@ import (
 	"earshot/svc/engine"
 	"earshot/svc/relay"
 	"earshot/svc/roster"
+	"earshot/svc/rush"
 	"earshot/svc/stun"
 	"earshot/svc/web"
 )
@@ -206,7 +207,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 func (c *Coordinator) assemble(s *sockets) error {
 	cfg := classic.Config{
 		Packet: s.packet, RawList: s.raw, DotNetList: s.dotNet,
-		Net: c.cfg.Net, Roster: c.roster, TrustedNetworks: c.cfg.TrustedNetworks,
+		Net: c.cfg.Net, Roster: c.roster, Rush: new(rush.Rush), TrustedNetworks: c.cfg.TrustedNetworks,
 		Limits: c.cfg.Limits, Log: c.cfg.Log, Metrics: c.cfg.Metrics,
 	}
 	var secure *control.Server
@@ -236,7 +237,7 @@ func (c *Coordinator) assemble(s *sockets) error {
 			return err
 		}
 		secure, err = control.New(control.Config{
-			Listener: s.main, Roster: c.roster, Accounts: c.cfg.Accounts, Policy: registration,
+			Listener: s.main, Roster: c.roster, Rush: cfg.Rush, Accounts: c.cfg.Accounts, Policy: registration,
 			Certificate: c.cfg.Certificate, Tickets: c.cfg.Tickets, TrustedNetworks: c.cfg.TrustedNetworks, Plain: greeting,
 			Relay:     packets,
 			StunPorts: []uint16{s.addrs().UDP.Port(), s.addrs().UDP.Port() + 1}, WebPort: s.addrs().Web.Port(),

@@ -259,6 +259,13 @@ func (r *Roster) Resumable(after Position) bool {
 	return ok && len(r.log.lines)-i <= len(r.all)+500
 }
 
+// Position returns the one up to which everything has happened.
+func (r *Roster) Position() Position {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.position()
+}
+
 // Epoch returns the life of this roster.
 func (r *Roster) Epoch() uint64 { return r.epoch }
 

@@ -1,0 +1,62 @@
+package rush
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A rush begins with many logins, and ends with the last of them, or after its
+// time.
+func TestRush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r Rush
+		logins := func(n int, every time.Duration) {
+			for range n {
+				r.Login()
+				time.Sleep(every)
+			}
+			synctest.Wait()
+		}
+		on := func(want bool, when string) {
+			t.Helper()
+			if got := r.Over() != nil; got != want {
+				t.Errorf("%s there is a rush: %v", when, got)
+			}
+		}
+		logins(Logins-1, 0)
+		on(false, "after a few logins")
+		time.Sleep(Gap + 1)
+		logins(Logins-1, Gap)
+		on(false, "after a few more, later")
+		logins(1, 0)
+		on(true, "after many")
+		over := r.Over()
+		time.Sleep(Gap / 2)
+		logins(1, 0)
+		time.Sleep(Gap + (Logins+1)*gapEach - 1)
+		on(true, "when the last one came just now")
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		on(false, "when the last one came a while ago")
+		select {
+		case <-over:
+		default:
+			t.Error("those who wait for the end are not told")
+		}
+		time.Sleep(time.Minute)
+		ends, before := 0, r.Over()
+		for range 5 * time.Second / (10 * time.Millisecond) {
+			logins(1, 10*time.Millisecond)
+			if now := r.Over(); before != nil && now != before {
+				ends++
+				before = now
+			} else {
+				before = now
+			}
+		}
+		if ends < 3 || ends > 5 {
+			t.Errorf("logins that go on for 5 s are told %d times", ends)
+		}
+	})
+}
