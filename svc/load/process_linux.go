@@ -53,6 +53,22 @@ func setAffinity(thread int, processors []int) error {
 	return nil
 }
 
+// Files has this process, and what it starts from now on, have so many files
+// open at once.
+func Files(n uint64) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("%w: %w", ErrLoad, err)
+	}
+	most := limit.Max
+	limit.Cur, limit.Max = max(limit.Cur, n), max(limit.Max, n)
+	// Always set, since Go gives its children the old limit otherwise.
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("%w: this takes %d open files and the system allows %d; run it as root, or with fewer clients: %w", ErrLoad, n, most, err)
+	}
+	return nil
+}
+
 // Start starts a program on the given processors. What it writes is kept for
 // Output.
 func Start(processors []int, program string, arguments ...string) (*Process, error) {

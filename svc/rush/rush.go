@@ -15,9 +15,13 @@ const (
 	// waited in vain costs little, and to have begun too early much.
 	Gap     = 20 * time.Millisecond
 	gapEach = 25 * time.Microsecond
-	// Longest is how long one may last. If the logins go on, another one
-	// begins.
-	Longest = time.Second
+	// A rush lasts a second at most, and a millisecond for each of its logins:
+	// a crowd may take longer on a slow computer, and what trickles in may keep
+	// nobody waiting. Longest is the end of any. If the logins go on then,
+	// another one begins.
+	lasts     = time.Second
+	lastsEach = time.Millisecond
+	Longest   = 5 * time.Second
 )
 
 // Rush has those who log in come first: as long as it lasts, nobody is told of
@@ -56,7 +60,8 @@ func (r *Rush) look() {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	left := min(r.gap()-now.Sub(r.last), Longest-now.Sub(r.began))
+	most := min(lasts+time.Duration(r.logins)*lastsEach, Longest)
+	left := min(r.gap()-now.Sub(r.last), most-now.Sub(r.began))
 	if left > 0 {
 		time.AfterFunc(left, r.look)
 		return

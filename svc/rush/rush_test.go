@@ -44,6 +44,21 @@ func TestRush(t *testing.T) {
 		default:
 			t.Error("those who wait for the end are not told")
 		}
+		// Those who trickle in keep nobody waiting, a crowd may take its time.
+		for _, c := range []struct{ every, atLeast, atMost time.Duration }{
+			{10 * time.Millisecond, time.Second, 1200 * time.Millisecond},
+			{500 * time.Microsecond, 4900 * time.Millisecond, Longest},
+		} {
+			time.Sleep(time.Minute)
+			logins(Logins, 0)
+			over, began := r.Over(), time.Now()
+			for r.Over() == over {
+				logins(1, c.every)
+			}
+			if lasted := time.Since(began); lasted < c.atLeast || lasted > c.atMost {
+				t.Errorf("a rush of a login each %v lasts %v", c.every, lasted)
+			}
+		}
 		time.Sleep(time.Minute)
 		ends, before := 0, r.Over()
 		for range 5 * time.Second / (10 * time.Millisecond) {

@@ -110,6 +110,9 @@ func measure(ctx context.Context, p plan, stdout io.Writer) ([]result, error) {
 	if err := load.Pin(onClients...); err != nil {
 		return nil, err
 	}
+	if err := load.Files(uint64(2*max(slices.Max(p.clients), p.idle) + 1000)); err != nil { // a classic client has a socket and, for a moment, a connection
+		return nil, err
+	}
 	runtime.GOMAXPROCS(len(onClients))
 	debug.SetGCPercent(800) // the clients have one processor for what thousands have in life, and memory enough
 	dir, err := os.MkdirTemp("", "earshot-bench-")
