@@ -64,7 +64,7 @@ func Files(n uint64) error {
 	limit.Cur, limit.Max = max(limit.Cur, n), max(limit.Max, n)
 	// Always set, since Go gives its children the old limit otherwise.
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("%w: this takes %d open files and the system allows %d; run it as root, or with fewer clients: %w", ErrLoad, n, most, err)
+		return fmt.Errorf("%w: this takes %d open files and the system allows %d; it must allow more, or there must be fewer clients: %w", ErrLoad, n, most, err)
 	}
 	return nil
 }

@@ -110,7 +110,8 @@ func measure(ctx context.Context, p plan, stdout io.Writer) ([]result, error) {
 	if err := load.Pin(onClients...); err != nil {
 		return nil, err
 	}
-	if err := load.Files(uint64(2*max(slices.Max(p.clients), p.idle) + 1000)); err != nil { // a classic client has a socket and, for a moment, a connection
+	// A classic client has a socket and, for a moment, a connection.
+	if err := load.Files(uint64(max(2*(slices.Max(p.clients)+storm), p.idle) + 100)); err != nil {
 		return nil, err
 	}
 	runtime.GOMAXPROCS(len(onClients))
