@@ -67,8 +67,11 @@ const (
 	// be the first again: a kernel reports only some of what it can't send.
 	reachableAgain = 10 * time.Second
 	// leaseTime is how long a list connection must be kept for its loss to
-	// mean something.
-	leaseTime = 2 * time.Second
+	// mean something: longer than a busy computer takes to read a long list.
+	leaseTime = 10 * time.Second
+	// dueTime is how long those who logged in together have to connect for
+	// their list.
+	dueTime = 2 * time.Second
 	// holdTime is how long changes wait for a newcomer who may still be
 	// reading the list: one that overtakes the list would be lost.
 	holdTime = 300 * time.Millisecond

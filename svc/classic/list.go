@@ -172,7 +172,7 @@ func (s *Server) claim(at place, now time.Time) (f *fetch, encoding wire.Encodin
 	case len(came) > 0:
 		f.list = nil
 		f.users, f.fresh = append(f.users, fresh...), append(f.fresh, fresh...)
-		f.expires = now.Add(rush.Longest + leaseTime)
+		f.expires = now.Add(rush.Longest + dueTime)
 		s.fetches[at] = f
 		if len(f.encodings) == 1 {
 			holder = came[0]

@@ -121,27 +121,27 @@ func TestLease(t *testing.T) {
 	inLAN(t, func(l *lan) {
 		ann := l.login(1, "Ann", classictest.DotNet)
 		l.login(2, "Bo", classictest.UTF8Port, classictest.HoldConnection())
-		l.settle(3 * time.Second)
+		l.settle(leaseTime + time.Second)
 		l.sim.CutTCP(address(2))
 		l.settle(0)
 		l.names(time.Millisecond, ann, "Ann")
 	})
 }
 
-// One that ends within two seconds is not, nor is one that can't be told from
+// One that ends within ten seconds is not, nor is one that can't be told from
 // another's.
 func TestNoLease(t *testing.T) {
 	inLAN(t, func(l *lan) {
 		l.login(2, "Bo", classictest.UTF8Port)
 		early := l.login(3, "Cho", classictest.UTF8Port, classictest.HoldConnection())
-		l.settle(1900 * time.Millisecond)
+		l.settle(leaseTime - time.Second)
 		l.sim.CutTCP(address(3))
 
 		dee, eve := l.socket(4), l.socket(4)
 		l.send(4, "login,Dee,"+dee.at.String())
 		l.send(4, "login,Eve,"+eve.at.String())
 		first, second := l.fetch(4, mainPort+1), l.fetch(4, mainPort+1)
-		l.settle(3 * time.Second)
+		l.settle(leaseTime + time.Second)
 		first.Close()
 		second.Close()
 		l.settle(4 * time.Second)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"net"
 	"net/netip"
@@ -20,6 +21,10 @@ type Classic struct {
 	clients []*classicClient
 	running sync.WaitGroup
 	mirrors
+
+	listing sync.Mutex // guards the list that was read last, and its fingerprint
+	list    bits
+	listed  uint64
 }
 
 var _ Crowd = (*Classic)(nil)
@@ -123,20 +128,39 @@ func (c *classicClient) list(conn net.Conn) error {
 			return fmt.Errorf("the list broke off after %d bytes: %w", len(text), err)
 		}
 	}
-	for line := range bytes.SplitSeq(text, []byte(";")) {
-		if !bytes.Equal(line, []byte("end")) {
-			c.tell(line, true)
-		}
-	}
+	c.mirror.begin(c.crowd.parsed(text))
 	return nil
 }
 
-// tell notes a line of a list or what follows a verb: NAME,IP:port.
+// parsed is who stands on a list. Of a thousand clients that are told at once
+// all read the same one.
+func (s *Classic) parsed(text []byte) bits {
+	sum := maphash.Bytes(seed, text)
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	if s.listed == sum {
+		return s.list.clone()
+	}
+	s.listed, s.list = sum, bits{}
+	for line := range bytes.SplitSeq(text, []byte(";")) {
+		if who, ok := clientIn(line); ok { // the end is nobody
+			s.list.set(who, true)
+		}
+	}
+	return s.list.clone()
+}
+
+// tell notes what follows a verb.
 func (c *classicClient) tell(line []byte, online bool) {
-	who, _, _ := bytes.Cut(line, []byte(","))
-	if other, ok := clientOf(who); ok {
+	if other, ok := clientIn(line); ok {
 		c.mirror.set(other, online)
 	}
+}
+
+// clientIn reads a line of a list or what follows a verb: NAME,IP:port.
+func clientIn(line []byte) (int, bool) {
+	who, _, _ := bytes.Cut(line, []byte(","))
+	return clientOf(who)
 }
 
 // follow reads datagrams until the socket is closed.

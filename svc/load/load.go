@@ -128,6 +128,14 @@ func (m *mirror) set(client int, online bool) {
 	m.at.Store(time.Now().UnixNano())
 }
 
+// begin notes a whole list.
+func (m *mirror) begin(there bits) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.there = there
+	m.at.Store(time.Now().UnixNano())
+}
+
 // is says whether the mirror shows exactly those.
 func (m *mirror) is(online bits) bool {
 	m.mu.Lock()
@@ -155,6 +163,8 @@ func (b *bits) set(client int, in bool) {
 		b.count--
 	}
 }
+
+func (b *bits) clone() bits { return bits{slices.Clone(b.words), b.count} }
 
 func (b *bits) equal(other bits) bool {
 	if b.count != other.count {

@@ -166,6 +166,14 @@ func (r *run) finish(ctx context.Context, scenario string, delivered int) (resul
 	return out, nil
 }
 
+// noted notes what was measured, unless something was wrong.
+func (r *run) noted(out result, err error) error {
+	if err == nil {
+		r.note(out)
+	}
+	return err
+}
+
 // alone is a storm's sessions with nobody there: what they cost by themselves.
 func (r *run) alone(ctx context.Context) error {
 	r.start()
@@ -175,12 +183,8 @@ func (r *run) alone(ctx context.Context) error {
 		}
 	}
 	out, err := r.finish(ctx, "sessions alone", 0)
-	if err != nil {
-		return err
-	}
 	out.CPU /= float64(r.plan.rounds)
-	r.note(out)
-	return nil
+	return r.noted(out, err)
 }
 
 // cold is everybody's first login, at once.
@@ -190,8 +194,7 @@ func (r *run) cold(ctx context.Context) error {
 		return err
 	}
 	out, err := r.finish(ctx, "cold start", r.n*r.n)
-	r.note(out)
-	return err
+	return r.noted(out, err)
 }
 
 // resting is idle for clients that nobody keeps alive yet.
@@ -210,8 +213,7 @@ func (r *run) idle(ctx context.Context) error {
 	out, err := r.finish(ctx, "idle", 0)
 	out.Wall, out.P50, out.P99 = ms(time.Since(r.began)), 0, 0
 	out.Memory = float64(r.process.Memory()-r.empty) / 1000 / float64(r.n)
-	r.note(out)
-	return err
+	return r.noted(out, err)
 }
 
 // sessions are logins and logouts one upon the other.
@@ -227,8 +229,7 @@ func (r *run) sessions(ctx context.Context) error {
 	out.Crowd /= float64(r.plan.rounds)
 	out.Wall /= float64(r.plan.rounds)
 	out.P50, out.P99 = 0, 0
-	r.note(out)
-	return err
+	return r.noted(out, err)
 }
 
 // sessionStorm logs the storm's clients in and out.
@@ -267,8 +268,7 @@ func (r *run) statuses(ctx context.Context) error {
 	}
 	out, err := r.finish(ctx, "status storm", changes*r.n)
 	out.P50, out.P99 = 0, 0
-	r.note(out)
-	return err
+	return r.noted(out, err)
 }
 
 // reconnect is a network that loses all connections and is back.
@@ -281,8 +281,7 @@ func (r *run) reconnect(ctx context.Context) error {
 		return err
 	}
 	out, err := r.finish(ctx, "reconnect storm", r.n*r.n)
-	r.note(out)
-	return err
+	return r.noted(out, err)
 }
 
 // restart is a server that is killed, and all of its clients back at its
@@ -302,8 +301,7 @@ func (r *run) restart(ctx context.Context) error {
 		return err
 	}
 	out, err := r.finish(ctx, "restart", r.n*r.n)
-	r.note(out)
-	return err
+	return r.noted(out, err)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
