@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -207,7 +208,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 func (c *Coordinator) assemble(s *sockets) error {
 	cfg := classic.Config{
 		Packet: s.packet, RawList: s.raw, DotNetList: s.dotNet,
-		Net: c.cfg.Net, Roster: c.roster, Rush: new(rush.Rush), TrustedNetworks: c.cfg.TrustedNetworks,
+		Net: c.cfg.Net, Roster: c.roster, Rush: &rush.Rush{Rest: debug.FreeOSMemory}, TrustedNetworks: c.cfg.TrustedNetworks,
 		Limits: c.cfg.Limits, Log: c.cfg.Log, Metrics: c.cfg.Metrics,
 	}
 	var secure *control.Server

@@ -22,6 +22,9 @@ const (
 	lasts     = time.Second
 	lastsEach = time.Millisecond
 	Longest   = 5 * time.Second
+
+	// restTime is from the end of a rush to Rest.
+	restTime = 5 * time.Second
 )
 
 // Rush has those who log in come first: as long as it lasts, nobody is told of
@@ -29,11 +32,16 @@ const (
 // everybody one by one takes a coordinator longer than to let them in. The zero
 // value is none. All methods may be called from any goroutine.
 type Rush struct {
+	// Rest, if it is set before the first login, is called when no rush has been
+	// for a while after one.
+	Rest func()
+
 	mu     sync.Mutex
 	logins int           // of this rush, or of what may become one
 	began  time.Time     // the first of them
 	last   time.Time     // the newest
 	over   chan struct{} // closed at the end; nil while there is no rush
+	rest   *time.Timer   // until Rest is called
 }
 
 // Login notes that a device has logged in.
@@ -48,6 +56,9 @@ func (r *Rush) Login() {
 	r.last = now
 	if r.over == nil && r.logins >= Logins {
 		r.over = make(chan struct{})
+		if r.rest != nil {
+			r.rest.Stop()
+		}
 		time.AfterFunc(r.gap(), r.look)
 	}
 }
@@ -67,6 +78,9 @@ func (r *Rush) look() {
 		return
 	}
 	close(r.over)
+	if r.Rest != nil {
+		r.rest = time.AfterFunc(restTime, r.Rest)
+	}
 	r.over, r.logins, r.began = nil, 0, now
 }
 

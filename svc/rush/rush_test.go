@@ -75,3 +75,30 @@ func TestRush(t *testing.T) {
 		}
 	})
 }
+
+// Somebody is told when it is quiet again, once, whatever came before.
+func TestRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rested := 0
+		r := Rush{Rest: func() { rested++ }}
+		rush := func() {
+			for range Logins {
+				r.Login()
+			}
+			<-r.Over()
+		}
+		rush()
+		time.Sleep(restTime - time.Millisecond)
+		rush()
+		time.Sleep(restTime - time.Millisecond)
+		synctest.Wait()
+		if rested != 0 {
+			t.Error("it rests between two rushes")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if rested != 1 {
+			t.Errorf("it rests %d times", rested)
+		}
+	})
+}
