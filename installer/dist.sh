@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for tool in zip wixl msibuild; do
-  command -v "$tool" >/dev/null || { echo "dist: $tool is missing; make deps installs wixl and msitools, and zip is Debian's package of that name" >&2; exit 1; }
+  command -v "$tool" >/dev/null || { echo "dist: $tool is missing; make deps installs it" >&2; exit 1; }
 done
 version=${1:?"installer/dist.sh VERSION DIRECTORY"} out=${2:?"installer/dist.sh VERSION DIRECTORY"}
 # The time of everything is that of the commit.

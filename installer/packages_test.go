@@ -88,7 +88,8 @@ func TestPackages(t *testing.T) {
 	}
 	t.Run("files", func(t *testing.T) { files(t, dir) })
 	t.Run("rpm", func(t *testing.T) { rpmInstalls(t, dir) })
-	t.Run("others", func(t *testing.T) { otherFormats(t, dir) })
+	t.Run("arch", func(t *testing.T) { pacmanInstalls(t, dir) })
+	t.Run("apk", func(t *testing.T) { apk(t, dir) })
 }
 
 func glob(t *testing.T, dir, pattern string) []string {
@@ -205,21 +206,67 @@ func shell(t *testing.T, root string) {
 	}
 }
 
-// otherFormats reads apk and Arch packages, of which no package manager is here.
-func otherFormats(t *testing.T, dir string) {
-	for _, kind := range []struct{ pattern, meta, says string }{
-		{"earshotd_*.apk", ".PKGINFO", "pkgver = 0.1.0_p5-r1"},
-		{"earshot_*.apk", ".PKGINFO", "depend = gcompat"},
-		{"earshotd-*.pkg.tar.zst", ".PKGINFO", "backup = etc/earshot/earshotd.toml"},
-		{"earshot-*.pkg.tar.zst", ".PKGINFO", "depend = glibc"},
-	} {
-		file := the(t, filepath.Join(dir, kind.pattern))
-		list := output(t, "bsdtar", "-tf", file)
-		if !strings.Contains(list, kind.meta) || !strings.Contains(list, "usr/bin/earshot") {
+// pacmanInstalls installs, upgrades and removes Arch's packages in a root by
+// pacman itself.
+func pacmanInstalls(t *testing.T, dir string) {
+	bed.Need(t, "pacman")
+	bed.NeedRoot(t)
+	root := t.TempDir()
+	shell(t, root)
+	in := func(name string) string { return filepath.Join(root, name) }
+	if err := errorsOf(os.MkdirAll(in("var/lib/pacman"), 0o755), os.WriteFile(in("pacman.conf"), []byte("[options]\nArchitecture = x86_64\nSigLevel = Never\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	pacman := func(args ...string) string {
+		t.Helper()
+		return output(t, "pacman", append([]string{
+			"--root", root, "--dbpath", in("var/lib/pacman"), "--cachedir", in("cache"), "--logfile", in("log"), "--gpgdir", in("keys"), "--hookdir", in("hooks"),
+			"--config", in("pacman.conf"), "--noconfirm"}, args...)...)
+	}
+	install := func(dir string) {
+		t.Helper()
+		pacman(append([]string{"-U", "-dd"}, glob(t, dir, "*.pkg.tar.zst")...)...) // what they depend on is not in this root
+	}
+	install(dir)
+	if said := pacman("-Qkk"); !strings.Contains(said, "earshotd: ") || strings.Contains(said, "warning") || strings.Count(said, " 0 altered files") != 2 {
+		t.Errorf("pacman finds\n%s", said)
+	}
+	if said := pacman("-Qi", "earshot"); !strings.Contains(said, "glibc") || !strings.Contains(said, "0.1.0") {
+		t.Errorf("pacman says of the client\n%s", said)
+	}
+	const mine = "listen = \":14000\"\n"
+	if err := os.WriteFile(in("etc/earshot/earshotd.toml"), []byte(mine), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	newer := t.TempDir()
+	pack(t, newer, version2, "archlinux", "amd64")
+	install(newer)
+	if kept, err := os.ReadFile(in("etc/earshot/earshotd.toml")); err != nil || string(kept) != mine {
+		t.Errorf("after the upgrade the configuration is %q, %v", kept, err)
+	}
+	if said := pacman("-Q"); !strings.Contains(said, "earshotd "+version2) {
+		t.Errorf("after the upgrade there is %s", said)
+	}
+	pacman("-R", "earshot", "earshotd")
+	for _, file := range []string{"usr/bin/earshotd", "usr/bin/earshot", "usr/lib/systemd/system/earshotd.service", "etc/earshot/earshotd.toml"} {
+		if _, err := os.Stat(in(file)); err == nil {
+			t.Errorf("%s stays behind", file)
+		}
+	}
+	if kept, err := os.ReadFile(in("etc/earshot/earshotd.toml.pacsave")); err != nil || string(kept) != mine {
+		t.Errorf("the administrator's configuration is lost: %v", err)
+	}
+}
+
+// apk reads Alpine's packages, whose manager Debian does not have.
+func apk(t *testing.T, dir string) {
+	for pattern, says := range map[string]string{"earshotd_*.apk": "pkgver = 0.1.0_p5-r1", "earshot_*.apk": "depend = gcompat"} {
+		file := the(t, filepath.Join(dir, pattern))
+		if list := output(t, "bsdtar", "-tf", file); !strings.Contains(list, ".PKGINFO") || !strings.Contains(list, "usr/bin/earshot") {
 			t.Errorf("%s holds\n%s", file, list)
 		}
-		if info := output(t, "bsdtar", "-xOf", file, kind.meta); !strings.Contains(info, kind.says) {
-			t.Errorf("%s does not say %q:\n%s", file, kind.says, info)
+		if info := output(t, "bsdtar", "-xOf", file, ".PKGINFO"); !strings.Contains(info, says) {
+			t.Errorf("%s does not say %q:\n%s", file, says, info)
 		}
 	}
 }
