@@ -50,17 +50,42 @@ func plot(results []result) []byte {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="middle">%d</text>`+"\n", x.at(float64(n)), y.from+18, n)
 	}
 	fmt.Fprintf(&b, `<text x="%g" y="%g" text-anchor="middle">clients</text>`+"\n", (x.from+x.to)/2, y.from+38)
+	var names labels
 	for i, line := range lines {
 		colour := colours[i%len(colours)]
 		fmt.Fprintf(&b, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, colour)
 		for _, r := range line.points {
 			fmt.Fprintf(&b, "%.1f,%.1f ", x.at(float64(r.Clients)), y.at(r.Each))
 		}
+		b.WriteString(`"/>` + "\n")
+		for _, r := range line.points {
+			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", x.at(float64(r.Clients)), y.at(r.Each), colour)
+		}
 		last := line.points[len(line.points)-1]
-		fmt.Fprintf(&b, `"/><text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", x.at(float64(last.Clients))+6, y.at(last.Each)+4, colour, html.EscapeString(line.name))
+		at := names.place(spot{x.at(float64(last.Clients)) + 8, y.at(last.Each) + 4})
+		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n", at.x, at.y, colour, html.EscapeString(line.name))
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()
+}
+
+// spot is a place on the plot, and labels are where names stand.
+type (
+	spot   struct{ x, y float64 }
+	labels []spot
+)
+
+// place finds the next place below that no other name has.
+func (l *labels) place(at spot) spot {
+	const height = 13
+	for {
+		i := slices.IndexFunc(*l, func(o spot) bool { return o.x == at.x && math.Abs(o.y-at.y) < height })
+		if i < 0 {
+			*l = append(*l, at)
+			return at
+		}
+		at.y = (*l)[i].y + height
+	}
 }
 
 // seriesOf are the results of a scenario by server, in the order of clients.
