@@ -1,6 +1,7 @@
 package rush
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,8 +80,8 @@ func TestRush(t *testing.T) {
 // Somebody is told when it is quiet again, once, whatever came before.
 func TestRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rested := 0
-		r := Rush{Rest: func() { rested++ }}
+		var rested atomic.Int32
+		r := Rush{Rest: func() { rested.Add(1) }}
 		rush := func() {
 			for range Logins {
 				r.Login()
@@ -92,13 +93,13 @@ func TestRest(t *testing.T) {
 		rush()
 		time.Sleep(restTime - time.Millisecond)
 		synctest.Wait()
-		if rested != 0 {
+		if rested.Load() != 0 {
 			t.Error("it rests between two rushes")
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if rested != 1 {
-			t.Errorf("it rests %d times", rested)
+		if rested.Load() != 1 {
+			t.Errorf("it rests %d times", rested.Load())
 		}
 	})
 }
