@@ -290,9 +290,11 @@ func TestOrder(t *testing.T) {
 func TestNobodyListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := hostnet.NewSim()
+		sim.Latency(time.Millisecond) // so that nobody is logged in before this goroutine waits
 		startServer(t, sim)
 		sim.Host(netip.MustParseAddr("10.0.0.9"))
 		ann := startPeer(t, sim, "10.0.0.2", "Ann", classic.UTF16LE)
+		synctest.Wait() // its login is under way, which takes time
 		if err := ann.SendToAll(t.Context(), "x"); !errors.Is(err, p2p.ErrNotConnected) {
 			t.Errorf("before the login: %v", err)
 		}
