@@ -92,8 +92,11 @@ func freePort(t *testing.T) string {
 // says runs a command that has to succeed, and to print something.
 func says(program, want string, args ...string) error {
 	out, err := exec.Command(program, args...).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), want) {
-		return fmt.Errorf("%v: %s", err, out)
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	if !strings.Contains(string(out), want) {
+		return fmt.Errorf("it says no %q: %s", want, out)
 	}
 	return nil
 }
