@@ -108,9 +108,12 @@ func joinOverLoopback(b *testing.B, s *Server, r *roster.Roster, i int, at netip
 	b.Helper()
 	login := wire.Login{Name: fmt.Sprintf("user %d", i), Endpoint: at}
 	s.login(context.Background(), at.Addr(), wire.Encoding(i%3), login, time.Now())
-	if f, _, _ := s.claim(place{at.Addr(), wire.FramingFor(wire.Encoding(i % 3))}, time.Now()); f == nil || r.Len() != i+1 {
+	where := place{at.Addr(), wire.FramingFor(wire.Encoding(i % 3))}
+	f, encoding, _ := s.claim(where, time.Now())
+	if f == nil || r.Len() != i+1 {
 		b.Fatalf("user %d did not come online", i)
 	}
+	s.listFor(f, where.framing, encoding)
 }
 
 // readers are UDP listeners that read all they get.
