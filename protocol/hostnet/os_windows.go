@@ -132,11 +132,6 @@ type tcpConn struct{ net.Conn }
 // CloseWrite ends this direction and leaves the other open.
 func (c tcpConn) CloseWrite() error { return portableError(c.Conn.(*net.TCPConn).CloseWrite()) }
 
-// SetKeepAliveConfig sets how soon a peer that has vanished is missed.
-func (c tcpConn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
-	return portableError(c.Conn.(*net.TCPConn).SetKeepAliveConfig(config))
-}
-
 func (c tcpConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	return n, portableError(err)

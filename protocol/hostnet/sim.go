@@ -26,7 +26,7 @@ type Sim struct {
 	hosts   map[*simHost]struct{} // in all networks
 	seed    uint64
 	events  eventHeap
-	armed   time.Time // when the next timer of after fires; zero for never
+	due     *time.Timer // fires for the first event; nil before there was any
 	seq     uint64
 }
 
@@ -54,11 +54,19 @@ func (s *Sim) after(d time.Duration, what func()) {
 		return
 	}
 	s.seq++
-	at := time.Now().Add(d)
-	heap.Push(&s.events, event{at, s.seq, what})
-	if s.armed.IsZero() || at.Before(s.armed) {
-		s.armed = at
-		time.AfterFunc(d, s.run)
+	heap.Push(&s.events, event{time.Now().Add(d), s.seq, what})
+	if s.events[0].seq == s.seq {
+		s.arm()
+	}
+}
+
+// arm sets the one timer for the first event. The mutex is held.
+func (s *Sim) arm() {
+	left := time.Until(s.events[0].at)
+	if s.due == nil {
+		s.due = time.AfterFunc(left, s.run)
+	} else {
+		s.due.Reset(left)
 	}
 }
 
@@ -69,10 +77,8 @@ func (s *Sim) run() {
 	for len(s.events) > 0 && !s.events[0].at.After(time.Now()) {
 		heap.Pop(&s.events).(event).what()
 	}
-	s.armed = time.Time{}
 	if len(s.events) > 0 {
-		s.armed = s.events[0].at
-		time.AfterFunc(time.Until(s.armed), s.run)
+		s.arm()
 	}
 }
 

@@ -210,7 +210,8 @@ type simConn struct {
 	peer          *simConn
 	wake          *sync.Cond
 	in            simStream
-	failed        error // ECONNRESET, once what arrived before it is read
+	failed        error     // ECONNRESET, once what arrived before it is read
+	heard         time.Time // the other system, last
 	closed        bool
 	rd, wd        deadline
 }
@@ -258,6 +259,7 @@ func (s *simStream) release() {
 		switch {
 		case c.route.gone:
 		case !c.host.dead:
+			c.heard, c.peer.heard = time.Now(), time.Now() // the peer by the acknowledgement
 			what()
 		case c.host.network.host(c.local.Addr()) != nil:
 			c.peer.fail(syscall.ECONNRESET)

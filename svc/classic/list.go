@@ -21,8 +21,9 @@ import (
 // of clients that repeat a login while their last connection lingers.
 const spareConns = 64
 
-// keepAlive finds the host of a list connection that has lost its power.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
+// vanishTime is how soon the host of a list connection is missed that has lost
+// its power.
+const vanishTime = 30 * time.Second
 
 // fetch is a list that is being read by the clients of one address which logged
 // in together, and whose connections can't be told apart. They all get the same
@@ -112,11 +113,7 @@ func (s *Server) serveList(conn net.Conn, at place) {
 		<-over
 	}
 	opened := time.Now()
-	if c, ok := conn.(interface {
-		SetKeepAliveConfig(net.KeepAliveConfig) error
-	}); ok {
-		_ = c.SetKeepAliveConfig(keepAlive) // else the system's, which is slower
-	}
+	_ = hostnet.Guard(conn, vanishTime) // else the system finds it out by itself, later
 	_ = conn.SetWriteDeadline(opened.Add(listTime))
 	_, err := conn.Write(s.listFor(f, at.framing, encoding))
 	if err == nil {

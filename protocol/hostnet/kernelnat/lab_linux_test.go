@@ -61,6 +61,7 @@ type lab struct {
 	*testing.T
 	la, la2, lb, pub hostnet.Net
 	patience         time.Duration // how long is waited for what shall not arrive
+	cut              func()        // from now on router A loses everything
 }
 
 // inBoth plays a scene in both worlds.
@@ -72,7 +73,8 @@ func inBoth(t *testing.T, a, b string, scene func(l lab)) {
 			if a == "forwarding" {
 				left.Forward(40000, netip.AddrPortFrom(la, 5000))
 			}
-			scene(lab{t, left.Host(la, la6), left.Host(la2), right.Host(lb, lb6), sim.Host(pub1, pub2, pub6), 3 * time.Second})
+			scene(lab{t, left.Host(la, la6), left.Host(la2), right.Host(lb, lb6), sim.Host(pub1, pub2, pub6), 3 * time.Second,
+				func() { sim.Down(na, true) }})
 		})
 	})
 	t.Run(a+"-"+b+"/kernel", func(t *testing.T) {
@@ -101,7 +103,13 @@ func inBoth(t *testing.T, a, b string, scene func(l lab)) {
 		if a == "forgetful" {
 			patience = 2500 * time.Millisecond
 		}
-		l := lab{t, inside("la"), inside("la"), inside("lb"), inside("pub"), patience}
+		cut := func() {
+			lose := exec.Command("ip", "netns", "exec", prefix+"na", "nft", "add table ip cut; add chain ip cut through { type filter hook forward priority -10; policy drop; }")
+			if out, err := lose.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		l := lab{t, inside("la"), inside("la"), inside("lb"), inside("pub"), patience, cut}
 		l.reach(pub1)
 		scene(l)
 	})
