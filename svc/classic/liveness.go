@@ -14,12 +14,25 @@ import (
 // that the probes of a thousand don't leave at once.
 const probeSlots = 20
 
-// watch probes users and ends what has lasted too long.
+// watch probes users and ends what has lasted too long. While there is nobody it
+// sleeps, and a login wakes it.
 func (s *Server) watch(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.somebody:
+		}
+		s.watchUsers(ctx)
+	}
+}
+
+// watchUsers is watch until there is nobody, or ctx ends.
+func (s *Server) watchUsers(ctx context.Context) {
 	tick := time.NewTicker(probeEvery / probeSlots)
 	defer tick.Stop()
 	var probed []*user
-	for slot := uint64(0); ; slot = (slot + 1) % probeSlots {
+	for slot := uint64(0); s.hasUsers(); slot = (slot + 1) % probeSlots {
 		select {
 		case <-ctx.Done():
 			return
@@ -33,6 +46,13 @@ func (s *Server) watch(ctx context.Context) {
 		}
 		clear(probed)
 	}
+}
+
+// hasUsers says whether anybody is online, logs in, or reads a list.
+func (s *Server) hasUsers() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.online) > 0 || len(s.logins) > 0 || len(s.fetches) > 0
 }
 
 // due appends the users to probe to dst, and ends the stay of those who have

@@ -29,9 +29,10 @@ type Server struct {
 	metrics *metrics
 	rates   rates
 
-	wake   chan struct{}     // to fan-out: released has something
-	groups chan wire.Message // to fan-out: messages to everyone
-	fan    *fan              // belongs to the fan-out goroutine, and to the farewell after it
+	wake     chan struct{}     // to fan-out: released has something
+	somebody chan struct{}     // to watch: there is a login
+	groups   chan wire.Message // to fan-out: messages to everyone
+	fan      *fan              // belongs to the fan-out goroutine, and to the farewell after it
 
 	mu       sync.Mutex
 	closing  bool
@@ -103,22 +104,23 @@ func New(cfg Config) (*Server, error) {
 		cfg.Rush = new(rush.Rush)
 	}
 	s := &Server{
-		cfg:     cfg,
-		own:     hostnet.AddrPort(cfg.Packet.LocalAddr()).Port(),
-		metrics: newMetrics(),
-		rates:   newRates(limits),
-		wake:    make(chan struct{}, 1),
-		groups:  make(chan wire.Message, 64),
-		users:   make(map[string]*user),
-		byPlace: make(map[netip.AddrPort]*user),
-		logins:  make(map[string]*login),
-		atHost:  make(map[netip.Addr][]*login),
-		perHost: make(map[netip.Addr]int),
-		fetches: make(map[place]*fetch),
-		lists:   make(map[wire.Framing]*list),
-		conns:   make(map[net.Conn]struct{}),
-		connsAt: make(map[netip.Addr]int),
-		checks:  make(map[uint64]chan struct{}),
+		cfg:      cfg,
+		own:      hostnet.AddrPort(cfg.Packet.LocalAddr()).Port(),
+		metrics:  newMetrics(),
+		rates:    newRates(limits),
+		wake:     make(chan struct{}, 1),
+		somebody: make(chan struct{}, 1),
+		groups:   make(chan wire.Message, 64),
+		users:    make(map[string]*user),
+		byPlace:  make(map[netip.AddrPort]*user),
+		logins:   make(map[string]*login),
+		atHost:   make(map[netip.Addr][]*login),
+		perHost:  make(map[netip.Addr]int),
+		fetches:  make(map[place]*fetch),
+		lists:    make(map[wire.Framing]*list),
+		conns:    make(map[net.Conn]struct{}),
+		connsAt:  make(map[netip.Addr]int),
+		checks:   make(map[uint64]chan struct{}),
 	}
 	s.fan = newFan(s)
 	return s, s.metrics.all.Register(cfg.Metrics)
