@@ -9,11 +9,13 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"earshot/p2p"
+	"earshot/protocol/hostnet"
 	"earshot/protocol/wire"
 )
 
@@ -22,10 +24,14 @@ const (
 	// say, and answerTimeout how long its answer may take: as long as it is to
 	// the next ping, so that what ends a wait doesn't wake the computer by itself.
 	defaultKeepalive = 25 * time.Second
-	// What a coordinator may say of it.
+	answerTimeout    = 25 * time.Second
+	// What a coordinator may say of it. More than mostUnguarded is too long where
+	// the system doesn't find out by itself, within vanishTime, that the
+	// coordinator's host or the way there is gone.
 	leastKeepalive = time.Second
-	mostKeepalive  = 10 * time.Minute
-	answerTimeout  = 25 * time.Second
+	mostKeepalive  = 60 * time.Minute
+	mostUnguarded  = 100 * time.Second
+	vanishTime     = time.Minute
 	// kickTimeout is how long a connection has to show that it lives after the
 	// network has changed.
 	kickTimeout = 1200 * time.Millisecond
@@ -52,6 +58,7 @@ type link struct {
 	conn    *tls.Conn
 	in      *bufio.Reader // read's
 	loginBy time.Time     // read's; zero once the login is done
+	guarded bool          // the system watches the other host
 
 	mu        sync.Mutex
 	queue     []byte // frames that wait, encoded
@@ -68,6 +75,7 @@ type link struct {
 func newLink(conn *tls.Conn) *link {
 	return &link{
 		conn: conn, in: bufio.NewReader(conn), loginBy: time.Now().Add(loginTimeout),
+		guarded:   hostnet.Guard(conn.NetConn(), vanishTime),
 		keepalive: defaultKeepalive, wake: make(chan struct{}, 1),
 	}
 }
@@ -99,10 +107,14 @@ func (l *link) setKeepalive(d time.Duration) {
 
 // takeKeepalive is setKeepalive with the mutex held.
 func (l *link) takeKeepalive(d time.Duration) {
-	if d >= leastKeepalive && d <= mostKeepalive {
-		l.keepalive = d
-		l.poke()
+	if d < leastKeepalive || d > mostKeepalive {
+		return
 	}
+	if !l.guarded {
+		d = min(d, mostUnguarded)
+	}
+	l.keepalive = d
+	l.poke()
 }
 
 // done says that the login is, to read's goroutine.
@@ -163,7 +175,7 @@ func (l *link) read(frame *wire.ToClient) error {
 		return fmt.Errorf("%w: the coordinator said something that makes no sense: %w", p2p.ErrNoAnswer, err)
 	case errors.Is(err, os.ErrDeadlineExceeded) && !l.proveBy.IsZero():
 		return errMoved
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT): // by our clock, or the system's
 		return errSilent
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return fmt.Errorf("%w: the coordinator has closed the connection", p2p.ErrUnreachable)

@@ -37,16 +37,18 @@ func TestSilence(t *testing.T) {
 // Where there are very many, each says less often that it is there, as it is
 // told with the answer, and has as much longer.
 func TestLongerKeepalive(t *testing.T) {
-	for online, want := range map[int64]time.Duration{
-		1: keepalive, 5000: keepalive, 5001: 2 * keepalive, 10_000: 2 * keepalive, 20_000: 4 * keepalive,
+	for online, want := range map[int64][2]time.Duration{ // unguarded and guarded
+		1: {keepalive, keepalive}, 500: {keepalive, keepalive}, 501: {keepalive, 2 * keepalive},
+		5000: {keepalive, 16 * keepalive}, 5001: {2 * keepalive, 16 * keepalive}, 10_000: {2 * keepalive, 32 * keepalive},
+		20_000: {4 * keepalive, longestKeepalive}, 10_000_000: {longestKeepalive, longestKeepalive},
 	} {
-		if got := keepaliveFor(online); got != want {
+		if got := [2]time.Duration{keepaliveFor(online, false), keepaliveFor(online, true)}; got != want {
 			t.Errorf("%d devices each say something each %v, want %v", online, got, want)
 		}
 	}
 	inWorld(t, func(w *world) {
 		ann, bo := w.login(1, "Ann"), w.login(2, "Bo")
-		w.server.online.Add(9000)
+		w.server.online.Add(900)
 		if pong := ann.ping(); pong.KeepaliveSeconds != 50 {
 			t.Errorf("Ann is told %v", pong)
 		}
@@ -62,7 +64,7 @@ func TestLongerKeepalive(t *testing.T) {
 		if pong := ann.ping(); pong.KeepaliveSeconds != 0 {
 			t.Errorf("Ann is told again: %v", pong)
 		}
-		w.server.online.Add(-9000)
+		w.server.online.Add(-900)
 		if pong := ann.ping(); pong.KeepaliveSeconds != 25 {
 			t.Errorf("Ann is told %v", pong)
 		}
@@ -70,5 +72,23 @@ func TestLongerKeepalive(t *testing.T) {
 		if w.roster.Len() != 0 {
 			t.Errorf("%d are still there", w.roster.Len())
 		}
+	})
+}
+
+// However rare the pings are, a host that loses its power is missed within a
+// minute; one that has nothing to say is not.
+func TestPowerCutAmongMany(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.server.online.Add(19_000)
+		ann, bo := w.login(1, "Ann"), w.login(2, "Bo")
+		if s := ann.welcome.KeepaliveSeconds; s != uint32(longestKeepalive.Seconds()) {
+			t.Errorf("Ann is told %d s", s)
+		}
+		pass(3 * vanishTime)
+		ann.sees("Ann", "Bo")
+		w.sim.Kill(address(2))
+		bo.until("the end", func() bool { return bo.err != nil })
+		pass(vanishTime + time.Second)
+		ann.sees("Ann")
 	})
 }

@@ -75,8 +75,16 @@ const (
 	// keepalive is how often a client is to say something, while there are few.
 	keepalive = 25 * time.Second
 	// maxPings is how many clients together may do so in a second. Where there
-	// are more than that, each does it half as often, or a quarter.
-	maxPings = 200
+	// are more than that, each does it half as often, or a quarter, down to once in
+	// longestKeepalive.
+	maxPings         = 200
+	longestKeepalive = 1600 * time.Second
+	// guardedPings is the same for connections of which the system itself finds
+	// out within vanishTime that the other host is gone. Their pings find out
+	// programs that hang, and each wakes this one, which the system's question
+	// doesn't.
+	guardedPings = 20
+	vanishTime   = time.Minute
 	// silentTime is after how long without a whole frame a client is gone, or
 	// as much later as its keepalive is longer.
 	silentTime = 60 * time.Second

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"earshot/protocol/classic"
+	"earshot/protocol/hostnet"
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
 	"earshot/svc/engine"
@@ -99,6 +100,7 @@ func (s *Server) login(ctx context.Context, c *session) (name string, err error)
 		return h.Name, err
 	}
 	_ = c.raw.SetDeadline(time.Time{}) // from here on the session's
+	c.guarded = hostnet.Guard(c.raw, vanishTime)
 	return h.Name, s.enter(c, h.Name, status, roster.Position{Epoch: h.Epoch, Seq: h.Sequence})
 }
 

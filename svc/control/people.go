@@ -158,7 +158,7 @@ func (s *Server) enter(c *session, name string, status roster.Status, known rost
 		c.at = known
 		s.metrics.resumed.Inc()
 	}
-	c.keepalive = keepaliveFor(s.online.Load()) // nobody else knows the session yet
+	c.keepalive = keepaliveFor(s.online.Load(), c.guarded) // nobody else knows the session yet
 	c.say(wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Welcome{Welcome: &wire.Welcome{
 		Version: version, Capabilities: c.capabilities(), Account: p.accountMessage(), Epoch: s.cfg.Roster.Epoch(), Resumed: resumed,
 		KeepaliveSeconds: uint32(c.keepalive.Seconds()),

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"earshot/protocol/classic"
@@ -34,6 +35,7 @@ type session struct {
 	endpoint netip.AddrPort
 	encoding classic.Encoding
 	deflates bool // it takes compressed frames
+	guarded  bool // the system watches the other host
 
 	// These belong to Server.mu.
 	person     *person
@@ -127,9 +129,13 @@ func (c *session) endFor(reason string, last *refusal) {
 var pongFrame = wire.Append(nil, &wire.ToClient{Body: &wire.ToClient_Pong{Pong: new(wire.Pong)}})
 
 // keepaliveFor is how often each of so many devices is to say something.
-func keepaliveFor(online int64) time.Duration {
+func keepaliveFor(online int64, guarded bool) time.Duration {
+	pings := int64(maxPings)
+	if guarded {
+		pings = guardedPings
+	}
 	k := keepalive
-	for online > maxPings*int64(k/time.Second) {
+	for k < longestKeepalive && online > pings*int64(k/time.Second) {
 		k *= 2
 	}
 	return k
@@ -141,7 +147,7 @@ func keepaliveFor(online int64) time.Duration {
 func (c *session) pinged() {
 	c.mu.Lock()
 	c.pong = true
-	if k := keepaliveFor(c.server.online.Load()); k != c.keepalive {
+	if k := keepaliveFor(c.server.online.Load(), c.guarded); k != c.keepalive {
 		c.keepalive, c.retell = k, true
 	}
 	c.mu.Unlock()
@@ -421,7 +427,7 @@ func (c *session) judge(err error) (reason string, last *refusal) {
 		return last.reason, &last
 	case errors.As(err, &record):
 		return "broken record", nil
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return "silent", nil
 	case errors.Is(err, io.EOF):
 		return "logout", nil
