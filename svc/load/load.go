@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"earshot/protocol/hostnet"
 )
 
 // Crowd is a number of clients of one server, which are told apart by an index
@@ -69,7 +71,11 @@ func source(client int) netip.Addr {
 // dial connects from a client's own address.
 func dial(ctx context.Context, client int, to netip.AddrPort) (net.Conn, error) {
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source(client), 0))}
-	return d.DialContext(ctx, "tcp", to.String())
+	c, err := d.DialContext(ctx, "tcp", to.String())
+	if err == nil {
+		_ = hostnet.Guard(c, time.Minute) // as a client has it
+	}
+	return c, err
 }
 
 // name is what a client is called, everywhere.

@@ -145,6 +145,25 @@ func (p *Process) CPU() time.Duration {
 	return time.Duration(sum)
 }
 
+// Rested is how long processors have had nothing to do, all together, since the
+// machine was started; it is told in steps of 10 ms.
+func Rested(processors ...int) time.Duration {
+	b, _ := os.ReadFile("/proc/stat")
+	var ticks int64
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Fields(line)
+		for _, p := range processors {
+			if len(fields) > 5 && fields[0] == fmt.Sprintf("cpu%d", p) {
+				for _, idle := range fields[4:6] { // the second is idle time in which a disk is waited for
+					n, _ := strconv.ParseInt(idle, 10, 64)
+					ticks += n
+				}
+			}
+		}
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
 // Memory is its resident memory in bytes, without what it shares with others.
 func (p *Process) Memory() int64 {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))

@@ -44,7 +44,7 @@ var earshotd string
 // A small run has every scenario of ours, each with a figure, and everybody
 // knew everybody after each of them.
 func TestMeasure(t *testing.T) {
-	p := plan{earshotd: earshotd, out: t.TempDir(), clients: []int{20, 40}, servers: []string{"floor", "floor-udp", "secure", "classic"}, rounds: 1, idle: 60, quiet: 100 * time.Millisecond, patience: 20 * time.Second}
+	p := plan{earshotd: earshotd, out: t.TempDir(), clients: []int{20, 40}, servers: []string{"floor", "floor-udp", "secure", "classic"}, rounds: 1, idle: 60, quiet: 100 * time.Millisecond, idleQuiet: 100 * time.Millisecond, patience: 20 * time.Second}
 	results, err := measure(t.Context(), p, t.Output())
 	if err != nil {
 		t.Fatal(err)

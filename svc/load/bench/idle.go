@@ -3,6 +3,7 @@
 package main
 
 import (
+	"container/heap"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -13,12 +14,13 @@ import (
 // measureIdle is a coordinator with as many clients as one is asked to bear, who
 // do nothing but say so.
 func (s server) measureIdle(ctx context.Context, p plan, note func(result)) error {
+	p.quiet = p.idleQuiet
 	r, err := s.begin(ctx, p.idle, p, note)
 	if err != nil {
 		return err
 	}
 	defer r.end()
-	ctx, cancel := context.WithTimeout(ctx, 2*p.patience+p.quiet)
+	ctx, cancel := context.WithTimeout(ctx, 3*p.patience+p.quiet)
 	defer cancel()
 	return r.alive(ctx, func() error {
 		if err := r.cold(ctx); err != nil {
@@ -31,26 +33,30 @@ func (s server) measureIdle(ctx context.Context, p plan, note func(result)) erro
 	})
 }
 
-// sameKeepalive waits until the coordinator has told every client the same of how
-// often it wants to hear of them, which grows with their number.
+// sameKeepalive returns once the coordinator has told every client how often it
+// wants to hear of so many, which is with the answer to the next keepalive: some
+// were told when there were few.
 func (r *run) sameKeepalive(ctx context.Context) error {
 	crowd := r.crowd.(*load.Secure)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for {
-		same := true
-		for client := range r.n {
-			same = same && crowd.KeepaliveTime(client) == crowd.KeepaliveTime(r.n-1)
+	for client := 0; client < r.n; {
+		if crowd.KeepaliveTime(client) == crowd.KeepaliveTime(r.n-1) {
+			client++
+			continue
 		}
-		if same {
-			return nil
+		if err := crowd.Keepalive(client); err != nil {
+			return err
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
+		for was := crowd.KeepaliveTime(client); crowd.KeepaliveTime(client) == was; {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 	}
+	return nil
 }
 
 // alive does something while all clients that are online say that they are, if
@@ -73,31 +79,57 @@ func (r *run) alive(ctx context.Context, do func() error) error {
 }
 
 // ping has every client that is online send its keepalive when it is time for
-// that.
+// that, each by its own clock.
 func (r *run) ping(ctx context.Context, crowd *load.Secure) {
-	const look = 100 * time.Millisecond
-	tick := time.NewTicker(look)
-	defer tick.Stop()
-	sent := make([]time.Time, r.n)
+	pings := make(pings, r.n)
+	for client := range pings {
+		pings[client].client = client
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
-		case <-tick.C:
+		case <-timer.C:
 		case <-ctx.Done():
 			return
 		}
-		now := time.Now()
-		for client := range sent {
-			if !crowd.Online(client) {
-				continue
-			}
-			every := crowd.KeepaliveTime(client)
-			if sent[client].IsZero() { // as if it had been online for some time
-				sent[client] = now.Add(-rand.N(every))
-			}
-			if now.Sub(sent[client]) >= every {
-				sent[client] = now
-				_ = crowd.Keepalive(client) // a connection that is lost is seen when everybody is to know
-			}
+		for now := time.Now(); !pings[0].due.After(now); {
+			pings[0].next(now, crowd)
+			heap.Fix(&pings, 0)
 		}
+		timer.Reset(time.Until(pings[0].due))
 	}
 }
+
+// pinging is a client's keepalive.
+type pinging struct {
+	client int
+	sent   time.Time // zero while it isn't online
+	due    time.Time // when it is looked at again
+}
+
+// next sends a client's keepalive, unless it is too early.
+func (p *pinging) next(now time.Time, crowd *load.Secure) {
+	if !crowd.Online(p.client) {
+		p.sent, p.due = time.Time{}, now.Add(time.Second)
+		return
+	}
+	every := crowd.KeepaliveTime(p.client)
+	if p.sent.IsZero() { // as if it had been online for some time
+		p.sent = now.Add(-rand.N(every))
+	}
+	if now.Sub(p.sent) >= every {
+		p.sent = now
+		_ = crowd.Keepalive(p.client) // a connection that is lost is seen when everybody is to know
+	}
+	p.due = p.sent.Add(every)
+}
+
+// pings is a heap, the first that is due on top.
+type pings []pinging
+
+func (p pings) Len() int           { return len(p) }
+func (p pings) Less(i, j int) bool { return p[i].due.Before(p[j].due) }
+func (p pings) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
+func (p pings) Push(any)           { panic("the clients are always as many") }
+func (p pings) Pop() any           { panic("the clients are always as many") }

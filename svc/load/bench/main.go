@@ -61,7 +61,9 @@ type plan struct {
 	rounds   int // of what is short: newcomers, storms
 	idle     int // clients of one idle coordinator; 0 leaves that out
 	quiet    time.Duration
-	patience time.Duration // for one scenario
+	// idleQuiet is quiet for the one idle coordinator.
+	idleQuiet time.Duration
+	patience  time.Duration // for one scenario
 }
 
 func benchMain(ctx context.Context, arguments []string, stdout io.Writer) error {
@@ -74,6 +76,7 @@ func benchMain(ctx context.Context, arguments []string, stdout io.Writer) error 
 	flags.IntVar(&p.most, "peers-most", 2000, "the largest run of servers that are not ours")
 	flags.IntVar(&p.rounds, "rounds", 10, "how often what is short is done")
 	flags.IntVar(&p.idle, "idle", 0, "measure a coordinator with so many idle clients, too")
+	flags.DurationVar(&p.idleQuiet, "idle-quiet", 150*time.Second, "the same for those of -idle; the coordinator's runtime does something each two minutes")
 	flags.DurationVar(&p.quiet, "quiet", 10*time.Second, "how long idle clients are looked at")
 	if err := flags.Parse(arguments); err != nil {
 		return err

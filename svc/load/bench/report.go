@@ -22,6 +22,9 @@ type result struct {
 	// Own is when the newcomer itself knew.
 	Own float64 `json:"own_ms,omitempty"`
 	CPU float64 `json:"cpu_ms"`
+	// Busy is what the server's processor was busy in all: there is work for
+	// clients that the kernel does, and reckons to nobody.
+	Busy float64 `json:"busy_ms,omitempty"`
 	// Crowd is the processor time of the clients, all together.
 	Crowd float64 `json:"crowd_cpu_ms,omitempty"`
 	// Delivered is how many changes at how many clients that were together, and
@@ -35,6 +38,9 @@ type result struct {
 // String is a line of a table.
 func (r result) String() string {
 	s := fmt.Sprintf("%-10s %6d  %-16s cpu %10.1f ms", r.Server, r.Clients, r.Scenario, r.CPU)
+	if r.Busy > 0 {
+		s += fmt.Sprintf("  processor busy %8.1f ms", r.Busy)
+	}
 	if r.Crowd > 0 {
 		s += fmt.Sprintf("  clients' %9.1f ms", r.Crowd)
 	}

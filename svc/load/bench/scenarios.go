@@ -44,6 +44,7 @@ type run struct {
 	before  time.Duration // of the processor, when what is measured began
 	clients time.Duration // of that of the clients
 	began   time.Time
+	rested  time.Duration // that the server's processors had nothing to do
 }
 
 // measure runs all scenarios of a server with n clients.
@@ -137,7 +138,9 @@ func (r *run) login(ctx context.Context, from, to int) error {
 }
 
 // start is when something to be measured begins.
-func (r *run) start() { r.before, r.clients, r.began = r.process.CPU(), ownCPU(), time.Now() }
+func (r *run) start() {
+	r.before, r.clients, r.began, r.rested = r.process.CPU(), ownCPU(), time.Now(), load.Rested(r.server.processors...)
+}
 
 // ownCPU is the processor time that this process has used, which is what clients
 // take. A server that waits for it shows less than it could.
@@ -211,7 +214,9 @@ func (r *run) idle(ctx context.Context) error {
 		return ctx.Err()
 	}
 	out, err := r.finish(ctx, "idle", 0)
-	out.Wall, out.P50, out.P99 = ms(time.Since(r.began)), 0, 0
+	wall := time.Since(r.began)
+	out.Wall, out.P50, out.P99 = ms(wall), 0, 0
+	out.Busy = ms(wall - (load.Rested(r.server.processors...) - r.rested))
 	out.Memory = float64(r.process.Memory()-r.empty) / 1000 / float64(r.n)
 	return r.noted(out, err)
 }
