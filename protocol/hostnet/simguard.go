@@ -12,7 +12,7 @@ func (c *simConn) Guard(within time.Duration) bool {
 	c.host.sim.mu.Lock()
 	defer c.host.sim.mu.Unlock()
 	c.heard = time.Now()
-	idle, _ := guardTimes(within)
+	_, idle, _ := guardTimes(within)
 	c.host.sim.after(idle, func() { c.ask(within) })
 	return true
 }
@@ -23,7 +23,7 @@ func (c *simConn) ask(within time.Duration) {
 	if c.closed || c.failed != nil {
 		return
 	}
-	idle, interval := guardTimes(within)
+	_, idle, interval := guardTimes(within)
 	quiet := time.Since(c.heard)
 	err := error(nil)
 	if quiet >= idle {
