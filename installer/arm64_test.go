@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"earshot/installer/bed"
 )
@@ -49,7 +48,7 @@ func TestARM64(t *testing.T) {
 
 	background(emulator, emulated(filepath.Join(root, "usr/bin/earshotd"), "run", "--listen", server.String(),
 		"--data", t.TempDir(), "--metrics-listen", metrics)...)
-	within60(t, "the coordinator serves", func() error {
+	eventually(t, "the coordinator serves", func() error {
 		answer, err := http.Get("http://" + metrics + "/readyz")
 		if err != nil {
 			return err
@@ -69,8 +68,8 @@ func TestARM64(t *testing.T) {
 	background(here, start("Bo")...)
 	for from, to := range map[string]string{"Ann": "Bo", "Bo": "Ann"} {
 		text := "from " + from
-		within60(t, from+" writes", func() error { return says(here, "", "send", "--profile", profile(from), to, text) })
-		within60(t, to+" has it", func() error { return says(here, text, "history", "--json", "--profile", profile(to)) })
+		eventually(t, from+" writes", func() error { return says(here, "", "send", "--profile", profile(from), to, text) })
+		eventually(t, to+" has it", func() error { return says(here, text, "history", "--json", "--profile", profile(to)) })
 	}
 	// The command, too, with what it loads of C's library.
 	if out, err := exec.Command(emulator, emulated(there, "roster", "--profile", profile("Ann"))...).CombinedOutput(); err != nil || !strings.Contains(string(out), "Bo") {
@@ -99,20 +98,4 @@ func says(program, want string, args ...string) error {
 		return fmt.Errorf("it says no %q: %s", want, out)
 	}
 	return nil
-}
-
-// within60 tries until something succeeds.
-func within60(t *testing.T, what string, try func() error) {
-	t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s: %v", patience, what, err)
-		}
-	}
 }

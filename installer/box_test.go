@@ -160,17 +160,38 @@ func (b *box) fails(args ...string) string {
 // eventually polls the box, and returns how long it took.
 func (b *box) eventually(what string, ok func() bool) time.Duration {
 	b.t.Helper()
+	return eventually(b.t, what, func() error {
+		if ok() {
+			return nil
+		}
+		return journal{b}
+	})
+}
+
+// journal is an error that tells what the box has written down, if it is read.
+type journal struct{ b *box }
+
+func (j journal) Error() string {
+	lines, _ := j.b.run(j.b.kind.log...)
+	return lines
+}
+
+// eventually tries until something succeeds, and returns how long that took.
+func eventually(t *testing.T, what string, try func() error) time.Duration {
+	t.Helper()
 	began := time.Now()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for !ok() {
+	for {
+		err := try()
+		if err == nil {
+			return time.Since(began)
+		}
 		if time.Since(began) > patience {
-			journal, _ := b.run(b.kind.log...)
-			b.t.Fatalf("not within %v: %s\n%s", patience, what, journal)
+			t.Fatalf("not within %v: %s\n%v", patience, what, err)
 		}
 		<-tick.C
 	}
-	return time.Since(began)
 }
 
 func run(t *testing.T, env []string, name string, args ...string) {
