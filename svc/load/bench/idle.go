@@ -41,14 +41,15 @@ func (r *run) sameKeepalive(ctx context.Context) error {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for client := 0; client < r.n; {
-		if crowd.KeepaliveTime(client) == crowd.KeepaliveTime(r.n-1) {
+		was := crowd.KeepaliveTime(client)
+		if was == crowd.KeepaliveTime(r.n-1) {
 			client++
 			continue
 		}
 		if err := crowd.Keepalive(client); err != nil {
 			return err
 		}
-		for was := crowd.KeepaliveTime(client); crowd.KeepaliveTime(client) == was; {
+		for crowd.KeepaliveTime(client) == was {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
