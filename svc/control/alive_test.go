@@ -38,8 +38,8 @@ func TestSilence(t *testing.T) {
 // told with the answer, and has as much longer.
 func TestLongerKeepalive(t *testing.T) {
 	for online, want := range map[int64][2]time.Duration{ // unguarded and guarded
-		1: {keepalive, keepalive}, 500: {keepalive, keepalive}, 501: {keepalive, 2 * keepalive},
-		5000: {keepalive, 16 * keepalive}, 5001: {2 * keepalive, 16 * keepalive}, 10_000: {2 * keepalive, 32 * keepalive},
+		1: {keepalive, keepalive}, 250: {keepalive, keepalive}, 251: {keepalive, 2 * keepalive},
+		5000: {keepalive, 32 * keepalive}, 5001: {2 * keepalive, 32 * keepalive}, 10_000: {2 * keepalive, 64 * keepalive},
 		20_000: {4 * keepalive, longestKeepalive}, 10_000_000: {longestKeepalive, longestKeepalive},
 	} {
 		if got := [2]time.Duration{keepaliveFor(online, false), keepaliveFor(online, true)}; got != want {
@@ -48,7 +48,7 @@ func TestLongerKeepalive(t *testing.T) {
 	}
 	inWorld(t, func(w *world) {
 		ann, bo := w.login(1, "Ann"), w.login(2, "Bo")
-		w.server.online.Add(900)
+		w.server.online.Add(450)
 		if pong := ann.ping(); pong.KeepaliveSeconds != 50 {
 			t.Errorf("Ann is told %v", pong)
 		}
@@ -64,7 +64,7 @@ func TestLongerKeepalive(t *testing.T) {
 		if pong := ann.ping(); pong.KeepaliveSeconds != 0 {
 			t.Errorf("Ann is told again: %v", pong)
 		}
-		w.server.online.Add(-900)
+		w.server.online.Add(-450)
 		if pong := ann.ping(); pong.KeepaliveSeconds != 25 {
 			t.Errorf("Ann is told %v", pong)
 		}

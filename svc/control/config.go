@@ -78,12 +78,12 @@ const (
 	// are more than that, each does it half as often, or a quarter, down to once in
 	// longestKeepalive.
 	maxPings         = 200
-	longestKeepalive = 1600 * time.Second
+	longestKeepalive = 3200 * time.Second
 	// guardedPings is the same for connections of which the system itself finds
 	// out within vanishTime that the other host is gone. Their pings find out
 	// programs that hang, and each wakes this one, which the system's question
 	// doesn't.
-	guardedPings = 20
+	guardedPings = 10
 	vanishTime   = time.Minute
 	// silentTime is after how long without a whole frame a client is gone, or
 	// as much later as its keepalive is longer.
