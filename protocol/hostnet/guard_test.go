@@ -35,7 +35,7 @@ func TestGuardTakes(t *testing.T) {
 			if !guarded {
 				t.Error("Linux can't guard a connection")
 			}
-		case "windows": // wine, which knows no TCP_MAXRT, can't
+		case "windows": // what takes its place, such as wine, may know no TCP_MAXRT
 			t.Logf("guarded: %v", guarded)
 		default:
 			if guarded {
