@@ -14,21 +14,8 @@ import (
 // TestGuardTakes is what can be guarded on which system. What it brings is seen
 // in kernelnat, where a network can be cut.
 func TestGuardTakes(t *testing.T) {
-	l, err := hostnet.OS.Listen(t.Context(), netip.MustParseAddrPort("127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	near, err := hostnet.OS.Dial(t.Context(), hostnet.AddrPort(l.Addr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer near.Close()
-	far, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
+	loopback := netip.MustParseAddr("127.0.0.1")
+	near, far := bed{t, hostnet.OS, hostnet.OS, loopback, loopback}.pair()
 	for _, c := range []net.Conn{near, far} {
 		switch guarded := hostnet.Guard(c, time.Minute); runtime.GOOS {
 		case "linux":

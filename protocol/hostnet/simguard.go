@@ -25,13 +25,11 @@ func (c *simConn) ask(within time.Duration) {
 	}
 	_, idle, interval := guardTimes(within)
 	quiet := time.Since(c.heard)
-	err := error(nil)
-	if quiet >= idle {
-		err = c.answer()
-	}
-	switch {
-	case quiet < idle:
+	if quiet < idle {
 		c.host.sim.after(idle-quiet, func() { c.ask(within) })
+		return
+	}
+	switch err := c.answer(); {
 	case err == nil:
 		c.heard = time.Now()
 		c.host.sim.after(idle, func() { c.ask(within) })

@@ -358,7 +358,7 @@ func (p *Page) Screenshot(name string) {
 	p.b.t.Helper()
 	// Of a page behind another one no frames are drawn, and a picture may wait for
 	// ever for the next.
-	p.call("Page.bringToFront", nil, nil)
+	p.call("Page.bringToFront", object{}, nil)
 	var shot struct{ Data string }
 	p.call("Page.captureScreenshot", object{"format": "png", "captureBeyondViewport": true}, &shot)
 	b, err := base64.StdEncoding.DecodeString(shot.Data)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"testing"
@@ -18,22 +17,9 @@ import (
 func TestGuard(t *testing.T) {
 	inBoth(t, "easy", "easy", func(l lab) {
 		const within = 3 * time.Second
-		listener, err := l.pub.Listen(l.Context(), netip.AddrPortFrom(pub1, 7000))
-		if err != nil {
-			l.Fatal(err)
-		}
-		defer listener.Close()
 		pair := func() (near, far net.Conn) {
-			near, err := l.la.Dial(l.Context(), hostnet.AddrPort(listener.Addr()))
-			if err != nil {
-				l.Fatal(err)
-			}
-			far, err = listener.Accept()
-			if err != nil {
-				l.Fatal(err)
-			}
+			near, far = l.pair()
 			for _, c := range []net.Conn{near, far} {
-				l.Cleanup(func() { c.Close() })
 				if !hostnet.Guard(c, within) {
 					l.Error("it can't be guarded")
 				}

@@ -241,6 +241,25 @@ func (l lab) sock(n hostnet.Net, addr netip.Addr, port uint16) net.PacketConn {
 	return c
 }
 
+// pair returns both ends of a TCP connection from A's host to the core.
+func (l lab) pair() (near, far net.Conn) {
+	l.Helper()
+	listener, err := l.pub.Listen(l.Context(), netip.AddrPortFrom(pub1, 0))
+	if err != nil {
+		l.Fatal(err)
+	}
+	defer listener.Close()
+	if near, err = l.la.Dial(l.Context(), hostnet.AddrPort(listener.Addr())); err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() { near.Close() })
+	if far, err = listener.Accept(); err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() { far.Close() })
+	return near, far
+}
+
 // say sends a datagram, with a limit if ttl is positive. A network that says at
 // once that it can't be delivered is as good as one that doesn't.
 func (l lab) say(c net.PacketConn, to netip.AddrPort, text string, ttl int) {

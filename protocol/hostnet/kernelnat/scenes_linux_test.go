@@ -76,21 +76,7 @@ func TestBlocked(t *testing.T) {
 		at, c := l.sock(l.pub, pub1, 7000), l.sock(l.la, la, 5000)
 		l.say(c, netip.AddrPortFrom(pub1, 7000), "x", 0)
 		l.heard(at, "", false, "a datagram")
-		listener, err := l.pub.Listen(l.Context(), netip.AddrPortFrom(pub1, 7000))
-		if err != nil {
-			l.Fatal(err)
-		}
-		defer listener.Close()
-		near, err := l.la.Dial(l.Context(), hostnet.AddrPort(listener.Addr()))
-		if err != nil {
-			l.Fatal(err)
-		}
-		defer near.Close()
-		far, err := listener.Accept()
-		if err != nil {
-			l.Fatal(err)
-		}
-		defer far.Close()
+		_, far := l.pair()
 		if from := hostnet.AddrPort(far.RemoteAddr()); from.Addr() != na {
 			l.Errorf("it comes from %v", from)
 		}
