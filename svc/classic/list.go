@@ -240,10 +240,7 @@ func (s *Server) letGo(at place, f *fetch) {
 	}
 	s.released = append(s.released, f.users...)
 	f.users, f.fresh = nil, nil
-	select {
-	case s.wake <- struct{}{}:
-	default: // it has been told
-	}
+	nudge(s.wake)
 }
 
 // keep waits for the end of a connection. If it is a lease, the holder's stay

@@ -210,10 +210,7 @@ func (s *Server) wait(p *peer, expires time.Time) bool {
 	}
 	l := &login{peer: p, expires: expires}
 	s.logins[p.key] = l
-	select {
-	case s.somebody <- struct{}{}:
-	default: // it has been told
-	}
+	nudge(s.somebody)
 	for _, from := range l.hosts() {
 		s.atHost[from] = append(s.atHost[from], l)
 	}

@@ -52,6 +52,14 @@ type Server struct {
 	serving sync.WaitGroup // goroutines of list connections
 }
 
+// nudge tells a goroutine that there is something for it.
+func nudge(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it has been told
+	}
+}
+
 // peer is what is known of a client from its login on. It does not change.
 type peer struct {
 	name, key string
