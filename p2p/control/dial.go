@@ -57,17 +57,19 @@ func (c *Client) Try(ctx context.Context, way trunk.Way) error {
 	return c.trunk.TryTLS(ctx, way, c.tls(identity.ALPNControl))
 }
 
-// tls is the configuration for connections to the coordinator.
-func (c *Client) tls(alpn string) *tls.Config {
-	config := identity.ClientTLS(c.certificate, alpn, nil)
-	config.ServerName = c.cfg.Host // which a coordinator with several certificates wants to know
-	// A ticket whose coordinator doesn't pass Verify is dropped by package tls.
-	config.ClientSessionCache = c.sessions
-	config.VerifyConnection = func(state tls.ConnectionState) error {
-		if state.NegotiatedProtocol != alpn {
-			return errNotSecure
+// tls makes configurations for connections to the coordinator.
+func (c *Client) tls(alpn string) func() *tls.Config {
+	return func() *tls.Config {
+		config := identity.ClientTLS(c.certificate, alpn, nil)
+		config.ServerName = c.cfg.Host // which a coordinator with several certificates wants to know
+		config.VerifyConnection = func(state tls.ConnectionState) error {
+			if state.NegotiatedProtocol != alpn {
+				return errNotSecure
+			}
+			return c.cfg.Verify(state)
 		}
-		return c.cfg.Verify(state)
+		// A ticket whose coordinator doesn't pass Verify is dropped by package tls.
+		identity.Resuming(config, c.sessions)
+		return config
 	}
-	return config
 }

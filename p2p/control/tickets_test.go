@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"earshot/p2p"
+	"earshot/protocol/identity"
 )
 
 // A client that comes again does so by ticket.
@@ -23,6 +24,32 @@ func TestTickets(t *testing.T) {
 		if p = b.login(7, 41); !p.conn.ConnectionState().DidResume {
 			t.Error("the second connection is not by ticket")
 		}
+	})
+}
+
+// A coordinator that has forgotten its secret takes no ticket of before: the
+// client comes once more at once, without one.
+func TestTicketRefused(t *testing.T) {
+	inBed(t, func(b *bed) {
+		b.start()
+		b.login(7, 40).conn.Close()
+		b.lost(time.Second)
+		next[Connecting](b, time.Minute)
+		forgetful := theirTLS()
+		identity.Resumable(forgetful, theirKey.Secret("other tickets"))
+		raw, err := b.listener.Accept()
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer raw.Close()
+		if err := tls.Server(raw, forgetful).HandshakeContext(b.Context()); err == nil {
+			_, _ = raw.Read(make([]byte, 1)) // until the client has closed it
+		}
+		p := b.accept()
+		if state := p.conn.ConnectionState(); state.DidResume || state.CurveID != tls.X25519MLKEM768 {
+			b.Errorf("the client comes by ticket: %v, and %v", state.DidResume, state.CurveID)
+		}
+		b.quiet(0)
 	})
 }
 

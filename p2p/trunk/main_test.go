@@ -191,7 +191,7 @@ func config() *tls.Config {
 func (b *bed) reaches(way Way, within time.Duration) *tls.Conn {
 	b.Helper()
 	began := time.Now()
-	conn, got, err := b.use().DialTLS(b.Context(), config())
+	conn, got, err := b.use().DialTLS(b.Context(), config)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func (b *bed) reaches(way Way, within time.Duration) *tls.Conn {
 func (b *bed) fails(within time.Duration) error {
 	b.Helper()
 	began := time.Now()
-	conn, way, err := b.use().DialTLS(b.Context(), config())
+	conn, way, err := b.use().DialTLS(b.Context(), config)
 	if err == nil {
 		conn.NetConn().Close()
 		b.Fatalf("it goes by %v", way)

@@ -136,7 +136,7 @@ func (t *Trunk) ownLookup() lookup {
 
 // tcp connects to the main port at whichever of the coordinator's addresses
 // takes it first.
-func (t *Trunk) tcp(ctx context.Context, own lookup, config *tls.Config) (net.Conn, error) {
+func (t *Trunk) tcp(ctx context.Context, own lookup, config func() *tls.Config) (net.Conn, error) {
 	addrs, err := own(ctx)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ import (
 
 	"earshot/p2p"
 	"earshot/protocol/hostnet"
+	"earshot/protocol/identity"
 )
 
 // Way is how a connection reaches the coordinator.
@@ -140,7 +141,7 @@ func (t *Trunk) Dial(ctx context.Context) (net.Conn, Way, error) { return t.dial
 // done, since there are networks that let connections be made and then throw
 // away what they don't know. What config's verification says of the other side
 // is returned as it is, if it belongs to p2p.ErrTransport.
-func (t *Trunk) DialTLS(ctx context.Context, config *tls.Config) (*tls.Conn, Way, error) {
+func (t *Trunk) DialTLS(ctx context.Context, config func() *tls.Config) (*tls.Conn, Way, error) {
 	conn, way, err := t.dial(ctx, config)
 	if err != nil {
 		return nil, way, err
@@ -151,7 +152,7 @@ func (t *Trunk) DialTLS(ctx context.Context, config *tls.Config) (*tls.Conn, Way
 // errNotTried is a way that can't be better than the one before.
 var errNotTried = errors.New("not tried")
 
-func (t *Trunk) dial(ctx context.Context, config *tls.Config) (net.Conn, Way, error) {
+func (t *Trunk) dial(ctx context.Context, config func() *tls.Config) (net.Conn, Way, error) {
 	ways := []Way{TCP, Web}
 	if last, _ := t.memory(); last == Web {
 		ways = []Way{Web, TCP}
@@ -198,11 +199,11 @@ func bothFailed(tcp, web error) error {
 func (t *Trunk) Try(ctx context.Context, way Way) error { return t.try(ctx, way, nil) }
 
 // TryTLS is Try with DialTLS's handshake on top.
-func (t *Trunk) TryTLS(ctx context.Context, way Way, config *tls.Config) error {
+func (t *Trunk) TryTLS(ctx context.Context, way Way, config func() *tls.Config) error {
 	return t.try(ctx, way, config)
 }
 
-func (t *Trunk) try(ctx context.Context, way Way, config *tls.Config) error {
+func (t *Trunk) try(ctx context.Context, way Way, config func() *tls.Config) error {
 	conn, err := t.by(ctx, way, t.ownLookup(), config)
 	if err != nil {
 		return sentence{err}
@@ -211,8 +212,17 @@ func (t *Trunk) try(ctx context.Context, way Way, config *tls.Config) error {
 	return nil
 }
 
-// by connects by one way.
-func (t *Trunk) by(ctx context.Context, way Way, own lookup, config *tls.Config) (net.Conn, error) {
+// by connects by one way, and once more by the same if all that is wrong is the
+// ticket, which is then forgotten.
+func (t *Trunk) by(ctx context.Context, way Way, own lookup, config func() *tls.Config) (net.Conn, error) {
+	conn, err := t.once(ctx, way, own, config)
+	if errors.Is(err, identity.ErrTicket) {
+		return t.once(ctx, way, own, config)
+	}
+	return conn, err
+}
+
+func (t *Trunk) once(ctx context.Context, way Way, own lookup, config func() *tls.Config) (net.Conn, error) {
 	if way == TCP {
 		return t.tcp(ctx, own, config)
 	}
@@ -225,13 +235,13 @@ func (t *Trunk) by(ctx context.Context, way Way, own lookup, config *tls.Config)
 }
 
 // shake puts TLS on a connection, or closes it. at names the other side.
-func shake(ctx context.Context, raw net.Conn, config *tls.Config, at string) (net.Conn, error) {
+func shake(ctx context.Context, raw net.Conn, config func() *tls.Config, at string) (net.Conn, error) {
 	if config == nil {
 		return raw, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
-	conn := tls.Client(raw, config)
+	conn := tls.Client(raw, config())
 	err := conn.HandshakeContext(ctx)
 	if err == nil {
 		return conn, nil

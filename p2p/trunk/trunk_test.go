@@ -257,7 +257,7 @@ func TestCancel(t *testing.T) {
 				ctx, cancel := context.WithCancel(b.Context())
 				failed := make(chan error)
 				go func() {
-					_, _, err := b.use().DialTLS(ctx, config())
+					_, _, err := b.use().DialTLS(ctx, config)
 					failed <- err
 				}()
 				time.Sleep(headStart + time.Second)
@@ -267,7 +267,7 @@ func TestCancel(t *testing.T) {
 				if err := <-failed; !errors.Is(err, p2p.ErrTransport) || time.Since(began) > 0 {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
-				if _, _, err := b.trunk.DialTLS(ctx, config()); !errors.Is(err, p2p.ErrTransport) {
+				if _, _, err := b.trunk.DialTLS(ctx, config); !errors.Is(err, p2p.ErrTransport) {
 					t.Errorf("what was cancelled before it began: %v", err)
 				}
 			})
@@ -290,7 +290,7 @@ func TestTry(t *testing.T) {
 	inBed(t, func(b *bed) {
 		try := func(way Way, parts ...string) {
 			t.Helper()
-			for _, err := range []error{b.use().Try(b.Context(), way), b.use().TryTLS(b.Context(), way, config())} {
+			for _, err := range []error{b.use().Try(b.Context(), way), b.use().TryTLS(b.Context(), way, config)} {
 				if len(parts) == 0 {
 					if err != nil {
 						t.Errorf("%v: %v", way, err)

@@ -3,13 +3,15 @@ package identity_test
 import (
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"testing"
 
 	"earshot/protocol/identity"
 )
 
-// Who has been there is back by ticket, as whom it was, as long as the secret is
-// the same; without one nobody is.
+// Who has been there is back by ticket, as whom it was and at a smaller price, as
+// long as the secret is the same. Once it isn't, nobody relies on the small price
+// alone.
 func TestResumable(t *testing.T) {
 	ours, theirs := identity.NewKey(), identity.NewKey()
 	server := func(secret [32]byte) *tls.Config {
@@ -20,26 +22,41 @@ func TestResumable(t *testing.T) {
 		return config
 	}
 	one, other := theirs.Secret("one"), theirs.Secret("other")
+	const full, resumed, refused = "full", "resumed", "refused"
 	for _, c := range []struct {
 		name          string
 		first, second [32]byte
-		resumed       bool
+		then          []string // the connections to the second
 	}{
-		{"the same secret", one, one, true},
-		{"another secret", one, other, false},
-		{"no secret any more", one, [32]byte{}, false},
-		{"no secret", [32]byte{}, [32]byte{}, false},
+		{"the same secret", one, one, []string{resumed, resumed}},
+		{"another secret", one, other, []string{refused, full, resumed}},
+		{"no secret any more", one, [32]byte{}, []string{refused, full, full}},
+		{"no secret", [32]byte{}, [32]byte{}, []string{full, full}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			client := identity.ClientTLS(ours.Certificate(), identity.ALPNControl, identity.Expect(theirs.Public()))
-			client.ClientSessionCache, client.ServerName = tls.NewLRUClientSessionCache(1), "chat.example"
-			for i, secret := range [][32]byte{c.first, c.second, c.second} {
+			tickets := tls.NewLRUClientSessionCache(1)
+			secret := c.first
+			for i, want := range append([]string{full}, c.then...) {
+				client := identity.ClientTLS(ours.Certificate(), identity.ALPNControl, identity.Expect(theirs.Public()))
+				client.ServerName = "chat.example"
+				identity.Resuming(client, tickets)
 				s, mine, serverErr, clientErr := handshake(t, server(secret), client)
-				if serverErr != nil || clientErr != nil {
-					t.Fatal(serverErr, clientErr)
+				secret = c.second
+				if want == refused {
+					if !errors.Is(clientErr, identity.ErrTicket) || !errors.Is(clientErr, identity.ErrPeer) {
+						t.Errorf("connection %d: %v", i, clientErr)
+					}
+					continue
 				}
-				if want := i == 1 && c.resumed || i == 2 && c.second != [32]byte{}; s.DidResume != want || mine.DidResume != want {
-					t.Errorf("connection %d was resumed: %v", i, s.DidResume)
+				if serverErr != nil || clientErr != nil {
+					t.Fatal(i, serverErr, clientErr)
+				}
+				curve := tls.X25519MLKEM768
+				if want == resumed {
+					curve = tls.CurveP256
+				}
+				if s.DidResume != (want == resumed) || mine.DidResume != s.DidResume || s.CurveID != curve {
+					t.Errorf("connection %d was resumed: %v, by %v", i, s.DidResume, s.CurveID)
 				}
 				if key, err := identity.PeerKey(s); key != ours.Public() || err != nil {
 					t.Errorf("connection %d is of %v, %v", i, key, err)

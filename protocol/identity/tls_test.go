@@ -45,13 +45,31 @@ func TestCertificateFacts(t *testing.T) {
 	})
 }
 
-// handshake is one over a pipe; each side then writes a byte and reads one, so
-// that it hears of the other's refusal.
+// connection is one of TCP: a pipe, which has no room, would have who refuses wait
+// for whom it refuses, and the other way round.
+func connection(t *testing.T) (server, client net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return server, client
+}
+
+// handshake is one after which each side writes a byte and reads one, so that it
+// hears of the other's refusal.
 func handshake(t *testing.T, server, client *tls.Config) (s, c tls.ConnectionState, serverErr, clientErr error) {
 	t.Helper()
-	a, b := net.Pipe()
+	a, b := connection(t)
 	side := func(conn *tls.Conn) (tls.ConnectionState, error) {
-		defer conn.NetConn().Close() // a pipe has no room for the alert of a regular end
+		defer conn.NetConn().Close()
 		if err := conn.HandshakeContext(t.Context()); err != nil {
 			return tls.ConnectionState{}, err
 		}

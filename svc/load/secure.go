@@ -48,7 +48,7 @@ type secureClient struct {
 	crowd       *Secure
 	index       int
 	certificate tls.Certificate
-	sessions    tls.ClientSessionCache
+	sessions    tls.ClientSessionCache // nil for who never comes by ticket
 	raw         net.Conn
 	conn        atomic.Pointer[tls.Conn] // of the last login; anybody may write to it
 	ended       chan struct{}            // closed when nobody reads the connection any more
@@ -150,7 +150,10 @@ func (s *Secure) Login(ctx context.Context, client int) error {
 // greet is the conversation up to the Welcome.
 func (c *secureClient) greet(ctx context.Context, raw net.Conn) (*wire.Welcome, *bufio.Reader, error) {
 	config := identity.ClientTLS(c.certificate, identity.ALPNControl, nil)
-	config.ClientSessionCache, config.ServerName = c.sessions, "coordinator"
+	config.ServerName = "coordinator"
+	if c.sessions != nil {
+		identity.Resuming(config, c.sessions)
+	}
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, nil, err
