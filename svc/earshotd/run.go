@@ -44,6 +44,7 @@ func runCommand(args []string, _ io.Writer) error {
 
 // serve runs the coordinator as p says; again reads the configuration anew.
 func serve(ctx context.Context, p parsed, again func() (parsed, error)) error {
+	defer collectByGrowth()()
 	level := new(slog.LevelVar)
 	level.Set(p.level)
 	log := newLog(level)
