@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 // everybody who came and who left: the same work as a coordinator's.
 type IRC struct {
 	to      netip.AddrPort
+	secure  bool // by TLS
 	clients []*ircClient
 	running sync.WaitGroup
 	mirrors
@@ -23,26 +25,51 @@ type IRC struct {
 var _ Crowd = (*IRC)(nil)
 
 type ircClient struct {
-	crowd  *IRC
-	index  int
-	conn   net.Conn
-	ended  chan struct{}
-	mirror *mirror
+	crowd    *IRC
+	index    int
+	sessions tls.ClientSessionCache
+	conn     net.Conn
+	ended    chan struct{}
+	mirror   *mirror
 }
 
 // NewIRC connects nobody.
 func NewIRC(to netip.AddrPort, n int) *IRC {
 	s := &IRC{to: to, mirrors: newMirrors()}
 	for i := range n {
-		s.clients = append(s.clients, &ircClient{crowd: s, index: i})
+		s.clients = append(s.clients, &ircClient{crowd: s, index: i, sessions: tls.NewLRUClientSessionCache(1)})
 	}
 	return s
+}
+
+// NewSecureIRC is NewIRC for a server that speaks TLS on that port.
+func NewSecureIRC(to netip.AddrPort, n int) *IRC {
+	s := NewIRC(to, n)
+	s.secure = true
+	return s
+}
+
+// dial connects a client, by ticket if the server has given one.
+func (c *ircClient) dial(ctx context.Context) (net.Conn, error) {
+	raw, err := dial(ctx, c.index, c.crowd.to)
+	if err != nil || !c.crowd.secure {
+		return raw, err
+	}
+	conn := tls.Client(raw, &tls.Config{
+		MinVersion: tls.VersionTLS13, ServerName: "irc.example.net", ClientSessionCache: c.sessions,
+		InsecureSkipVerify: true, // it is our own, started a moment ago
+	})
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // Login implements Crowd.
 func (s *IRC) Login(ctx context.Context, client int) error {
 	c := s.clients[client]
-	conn, err := dial(ctx, client, s.to)
+	conn, err := c.dial(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLoad, err)
 	}

@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"earshot/protocol/identity"
 	"earshot/svc/load"
 )
 
@@ -47,6 +50,8 @@ func servers(earshotd, dir string, on []int) []server {
 			crowd: func(to netip.AddrPort, n int) load.Crowd { return load.NewIRC(to, n) }},
 		{name: "inspircd", program: "inspircd", command: inspircd,
 			crowd: func(to netip.AddrPort, n int) load.Crowd { return load.NewIRC(to, n) }},
+		{name: "inspircd-tls", program: "inspircd", command: inspircdTLS,
+			crowd: func(to netip.AddrPort, n int) load.Crowd { return load.NewSecureIRC(to, n) }},
 		{name: "mosquitto", program: "mosquitto", command: mosquitto,
 			crowd: func(to netip.AddrPort, n int) load.Crowd { return load.NewMQTT(to, n) }},
 	}
@@ -175,15 +180,38 @@ Name = #all
 }
 
 func inspircd(dir string, at netip.AddrPort) ([]string, error) {
+	return inspircdWith(dir, at, "", "")
+}
+
+// inspircdTLS has a key of the kind that a coordinator has, so that a handshake
+// is as much work.
+func inspircdTLS(dir string, at netip.AddrPort) ([]string, error) {
+	c := identity.NewKey().Certificate()
+	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	file := filepath.Join(dir, "key.pem")
+	if err := os.WriteFile(file, both, 0o600); err != nil {
+		return nil, err
+	}
+	return inspircdWith(dir, at, ` sslprofile="tls"`, fmt.Sprintf(`<module name="ssl_gnutls">
+<sslprofile name="tls" provider="gnutls" certfile="%s" keyfile="%s" requestclientcert="no">
+`, file, file))
+}
+
+func inspircdWith(dir string, at netip.AddrPort, bind, more string) ([]string, error) {
 	file, err := configured(dir, fmt.Sprintf(`<server name="irc.example.net" description="load" network="load">
 <admin name="load" nick="load" email="load@example.net">
-<bind address="%v" port="%d" type="clients">
-<connect allow="*" timeout="600" pingfreq="600" hardsendq="100M" softsendq="10M" recvq="64K" threshold="1000" commandrate="1000000" fakelag="off"
+<bind address="%v" port="%d" type="clients"%s>
+%s<connect allow="*" timeout="600" pingfreq="600" hardsendq="100M" softsendq="10M" recvq="64K" threshold="1000" commandrate="1000000" fakelag="off"
  globalmax="100000" localmax="100000" maxchans="10" useident="no" resolvehostnames="no" limit="100000" maxconnwarn="off">
 <performance softlimit="19900" somaxconn="4096" quietbursts="yes">
 <pid file="%s">
 <log method="file" type="*" level="default" target="%s">
-`, at.Addr(), at.Port(), filepath.Join(dir, "pid"), filepath.Join(dir, "log")))
+`, at.Addr(), at.Port(), bind, more, filepath.Join(dir, "pid"), filepath.Join(dir, "log")))
 	return []string{"--nofork", "--runasroot", "--config", file}, err
 }
 
