@@ -75,12 +75,13 @@ func Resumable(config *tls.Config, secret [32]byte) {
 var ErrTicket = fmt.Errorf("%w does not take its ticket any more", ErrPeer)
 
 // Resuming lets a configuration of ClientTLS keep the tickets of a Resumable
-// server, and use the one that there is for config.ServerName. Such a connection
-// exchanges keys by P-256, at a third of the price of what is usual: who can
-// break that one day, but not what gave the ticket, lacks the ticket's secret,
-// which all keys of the connection come from as well (RFC 8446, 7.1). A
-// connection on which only P-256 would count ends in ErrTicket. Call it once for
-// each connection, when everything else in config is set.
+// server, and use the one that there is for config.ServerName, which must be set.
+// With one, keys are exchanged by P-256, at two fifths of the usual price: all of
+// them come from the ticket's secret, too (RFC 8446, 7.1), so who can break P-256
+// one day must also have broken the connection that gave the ticket, or have the
+// server's secret. If the server doesn't take the ticket, nothing but P-256 would
+// count, and the connection ends in ErrTicket. Call it for each connection anew,
+// when all else in config is set.
 func Resuming(config *tls.Config, tickets tls.ClientSessionCache) {
 	config.ClientSessionCache = tickets
 	if _, has := tickets.Get(config.ServerName); !has {
