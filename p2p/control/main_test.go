@@ -149,7 +149,7 @@ type peer struct {
 // theirTLS is the coordinator's, which gives tickets.
 func theirTLS() *tls.Config {
 	config := identity.ServerTLS(theirKey.Certificate(), identity.ALPNControl, nil)
-	identity.Resumable(config, theirKey.Secret("tickets"))
+	identity.Resumable(config, [][32]byte{theirKey.Secret("tickets")})
 	return config
 }
 

@@ -36,7 +36,7 @@ func TestTicketRefused(t *testing.T) {
 		b.lost(time.Second)
 		next[Connecting](b, time.Minute)
 		forgetful := theirTLS()
-		identity.Resumable(forgetful, theirKey.Secret("other tickets"))
+		identity.Resumable(forgetful, [][32]byte{theirKey.Secret("other tickets")})
 		raw, err := b.listener.Accept()
 		if err != nil {
 			b.Fatal(err)

@@ -17,7 +17,7 @@ func TestResumable(t *testing.T) {
 	server := func(secret [32]byte) *tls.Config {
 		config := identity.ServerTLS(theirs.Certificate(), identity.ALPNControl, nil)
 		if secret != [32]byte{} {
-			identity.Resumable(config, secret)
+			identity.Resumable(config, [][32]byte{secret})
 		}
 		return config
 	}

@@ -62,12 +62,12 @@ func ServerTLS(certificate tls.Certificate, alpn string, verify func(PublicKey) 
 // Resumable lets a configuration of ServerTLS give its clients tickets (RFC 8446,
 // 2.2), with which they are back without either side proving its key again: the
 // ticket is good only together with a secret of the connection on which both
-// have. Every connection has fresh keys of its own all the same. Who has
-// the secret here can read tickets, so it is Key.Secret of the server's key; with
-// the same one, tickets outlive a restart. They are good for a week.
-func Resumable(config *tls.Config, secret [32]byte) {
+// have. Every connection has fresh keys of its own all the same. Tickets are given
+// by the first of the secrets, and taken by all; who has one can read its tickets.
+// With the same secrets, tickets outlive a restart. They are good for a week.
+func Resumable(config *tls.Config, secrets [][32]byte) {
 	config.SessionTicketsDisabled = false
-	config.SetSessionTicketKeys([][32]byte{secret})
+	config.SetSessionTicketKeys(secrets)
 }
 
 // ErrTicket is a server that doesn't take a ticket any more. Nothing was said on

@@ -113,9 +113,10 @@ type Config struct {
 	Policy engine.Policy
 	// Certificate returns the coordinator's, as tls.Config.GetCertificate.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// Tickets is the secret of the tickets with which clients are back faster (see
-	// identity.Resumable). The zero one gives none.
-	Tickets [32]byte
+	// Tickets returns the secrets of the tickets with which clients are back faster
+	// (see identity.Resumable). It is asked again each hour, from the goroutine of
+	// a connection; nil gives none.
+	Tickets func() [][32]byte
 	// TrustedNetworks are those from which a client may name a classic endpoint
 	// of another IP address than its own.
 	TrustedNetworks []netip.Prefix

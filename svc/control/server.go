@@ -36,6 +36,8 @@ type Server struct {
 	serving sync.WaitGroup // goroutines of connections
 	buffers sync.Pool      // of *[]byte, for snapshots
 	online  atomic.Int64   // devices
+	// ticketsAsked is when the secrets of tickets were asked for, Unix time in s.
+	ticketsAsked atomic.Int64
 
 	mu       sync.Mutex
 	closing  bool
@@ -77,8 +79,8 @@ func New(cfg Config) (*Server, error) {
 		config.NextProtos = append(config.NextProtos, identity.ALPNRelay)
 	}
 	config.Certificates, config.GetCertificate = nil, cfg.Certificate
-	if cfg.Tickets != [32]byte{} {
-		identity.Resumable(config, cfg.Tickets)
+	if cfg.Tickets != nil {
+		identity.Resumable(config, cfg.Tickets())
 	}
 	// Small records first, as for a web page, would cost a write each.
 	config.DynamicRecordSizingDisabled = true
@@ -95,6 +97,7 @@ func New(cfg Config) (*Server, error) {
 		tokens:   make(map[string]*session),
 		joins:    make(map[uint64]*join),
 	}
+	s.ticketsAsked.Store(time.Now().Unix())
 	s.SetPolicy(cfg.Policy)
 	s.buffers.New = func() any { return new([]byte) }
 	return s, s.metrics.all.Register(cfg.Metrics)
@@ -236,8 +239,19 @@ func (s *Server) secure(raw net.Conn) (*tls.Conn, error) {
 	if err := raw.SetDeadline(start.Add(handshakeTime)); err != nil {
 		return nil, err
 	}
+	s.freshTickets(start)
 	conn := tls.Server(peeked, s.tls)
 	return conn, conn.Handshake()
+}
+
+// freshTickets asks for the secrets of tickets again, an hour after it was done
+// last.
+func (s *Server) freshTickets(now time.Time) {
+	const every = 3600 // s
+	asked := s.ticketsAsked.Load()
+	if s.cfg.Tickets != nil && now.Unix()-asked >= every && s.ticketsAsked.CompareAndSwap(asked, now.Unix()) {
+		s.tls.SetSessionTicketKeys(s.cfg.Tickets())
+	}
 }
 
 // recordHandshake is the first byte of a TLS connection (RFC 8446, 5.1).

@@ -2,7 +2,10 @@ package control
 
 import (
 	"crypto/tls"
+	"io"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"earshot/protocol/identity"
 	"earshot/protocol/wire"
@@ -46,5 +49,47 @@ func TestTickets(t *testing.T) {
 		if m, resumed := login(); m.GetRefused().GetCode() != wire.Refused_CODE_DEVICE_REMOVED || !resumed {
 			w.Errorf("who was removed is answered by %v, resumed: %v", m, resumed)
 		}
-	}, func(c *Config) { c.Tickets = identity.NewKey().Secret("tickets") })
+	}, func(c *Config) { c.Tickets = func() [][32]byte { return [][32]byte{{1}} } })
+}
+
+// The secrets are asked for each hour: what the one before has given is taken as
+// long as it is among them.
+func TestTicketSecretsChange(t *testing.T) {
+	var secrets atomic.Pointer[[][32]byte]
+	inWorld(t, func(w *world) {
+		config := identity.ClientTLS(identity.NewKey().Certificate(), identity.ALPNCheck, nil)
+		config.ClientSessionCache, config.ServerName = tls.NewLRUClientSessionCache(1), "chat.example"
+		resumed := func() bool {
+			w.Helper()
+			raw, err := w.sim.Host(address(1)).Dial(w.Context(), w.addr)
+			if err != nil {
+				w.Fatal(err)
+			}
+			conn := tls.Client(raw, config)
+			defer conn.Close()
+			_, _ = io.Copy(io.Discard, conn) // until the ticket has come, and the end
+			return conn.ConnectionState().DidResume
+		}
+		resumed()
+		for _, step := range []struct {
+			secrets [][32]byte
+			wait    time.Duration
+			resumed bool
+		}{
+			{[][32]byte{{1}}, 0, true},
+			{[][32]byte{{2}, {1}}, time.Hour, true},
+			{[][32]byte{{2}}, time.Hour, true},
+			{[][32]byte{{3}}, 59 * time.Minute, true},
+			{[][32]byte{{3}}, time.Minute, false},
+		} {
+			secrets.Store(&step.secrets)
+			time.Sleep(step.wait)
+			if got := resumed(); got != step.resumed {
+				w.Errorf("with the secrets %v a client is back by ticket: %v", step.secrets, got)
+			}
+		}
+	}, func(c *Config) {
+		secrets.Store(&[][32]byte{{1}})
+		c.Tickets = func() [][32]byte { return *secrets.Load() }
+	})
 }

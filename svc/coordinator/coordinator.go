@@ -67,8 +67,8 @@ type Config struct {
 	Registration engine.Policy
 	// Certificate returns the coordinator's, as tls.Config.GetCertificate.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// Tickets is the secret of tickets, as in control.Config.
-	Tickets [32]byte
+	// Tickets returns the secrets of tickets, as in control.Config.
+	Tickets func() [][32]byte
 	// Net is the network; nil is the operating system's.
 	Net hostnet.Net
 	// Log is for what the administrator may want to know; nil logs nothing.

@@ -67,7 +67,7 @@ func serve(ctx context.Context, p parsed, again func() (parsed, error)) error {
 	c.Log, c.Metrics = log, registry
 	if p.Secure {
 		c.Accounts, c.Registration, c.Certificate = accounts, p.policy, desk.certificates.get
-		c.Tickets = accounts.Key().Secret("session tickets")
+		c.Tickets = accounts.TicketSecrets
 	}
 	var serving atomic.Bool
 	c.OnReady = func() { desk.sayLink(); serving.Store(true); onReady() }

@@ -37,7 +37,7 @@ type Config struct {
 //
 // Who writes holds writing, and is alone with everything else here; what is
 // read by others is changed under reading too, and never while something is
-// written to the disk.
+// written to the disk. ticketing guards seeds.
 type Engine struct {
 	cfg  Config
 	dir  string
@@ -55,6 +55,9 @@ type Engine struct {
 
 	changes  changes
 	delivery sync.WaitGroup
+
+	ticketing sync.Mutex
+	seeds     seeds
 }
 
 // The files in the engine's directory, next to JetStream's.
@@ -62,6 +65,7 @@ const (
 	lockName    = "lock"
 	keyName     = "coordinator.pem"
 	sealName    = "seal"
+	ticketsName = "tickets"
 	restoreName = "restore"
 )
 
