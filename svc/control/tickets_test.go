@@ -20,11 +20,7 @@ func TestTickets(t *testing.T) {
 		config.ClientSessionCache, config.ServerName = tls.NewLRUClientSessionCache(1), "chat.example"
 		login := func() (*wire.ToClient, bool) {
 			w.Helper()
-			raw, err := w.sim.Host(address(1)).Dial(w.Context(), w.addr)
-			if err != nil {
-				w.Fatal(err)
-			}
-			conn := tls.Client(raw, config)
+			conn := tls.Client(w.connect(1), config)
 			defer conn.Close()
 			hello := &wire.Hello{VersionMin: 1, VersionMax: 1, Name: "Ann"}
 			if _, err := conn.Write(wire.Append(nil, &wire.ToCoordinator{Body: &wire.ToCoordinator_Hello{Hello: hello}})); err != nil {
@@ -61,11 +57,7 @@ func TestTicketSecretsChange(t *testing.T) {
 		config.ClientSessionCache, config.ServerName = tls.NewLRUClientSessionCache(1), "chat.example"
 		resumed := func() bool {
 			w.Helper()
-			raw, err := w.sim.Host(address(1)).Dial(w.Context(), w.addr)
-			if err != nil {
-				w.Fatal(err)
-			}
-			conn := tls.Client(raw, config)
+			conn := tls.Client(w.connect(1), config)
 			defer conn.Close()
 			_, _ = io.Copy(io.Discard, conn) // until the ticket has come, and the end
 			return conn.ConnectionState().DidResume
