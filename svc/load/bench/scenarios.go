@@ -61,11 +61,7 @@ func (s server) measure(ctx context.Context, n int, p plan, note func(result)) e
 	}
 	r.n = n
 	defer r.end()
-	scenarios := []func(context.Context) error{r.alone, r.cold, r.resting, r.newcomers, r.sessions, r.statuses, r.reconnect}
-	if s.ours {
-		scenarios = append(scenarios, r.restart)
-	}
-	for _, scenario := range scenarios {
+	for _, scenario := range []func(context.Context) error{r.alone, r.cold, r.resting, r.newcomers, r.sessions, r.statuses, r.reconnect, r.restart} {
 		ctx, cancel := context.WithTimeout(ctx, p.patience+p.quiet)
 		err := scenario(ctx)
 		cancel()
