@@ -18,7 +18,7 @@ const (
 )
 
 // colours are told apart by people who don't see red or green, too.
-var colours = []string{"#888888", "#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#cc79a7", "#009e73"}
+var colours = []string{"#888888", "#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#cc79a7", "#009e73", "#000000"}
 
 // series is a line of the plot.
 type series struct {
