@@ -75,7 +75,7 @@ func TestTicketSecretsChange(t *testing.T) {
 			{[][32]byte{{3}}, time.Minute, false},
 		} {
 			secrets.Store(&step.secrets)
-			time.Sleep(step.wait)
+			<-time.After(step.wait)
 			if got := resumed(); got != step.resumed {
 				w.Errorf("with the secrets %v a client is back by ticket: %v", step.secrets, got)
 			}
