@@ -27,6 +27,20 @@ func TestTickets(t *testing.T) {
 	})
 }
 
+// refusedBy takes the client's next connection, as a coordinator whom it refuses.
+func (b *bed) refusedBy(config *tls.Config) {
+	b.Helper()
+	raw, err := b.listener.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer raw.Close()
+	if err := tls.Server(raw, config).HandshakeContext(b.Context()); err == nil {
+		// Only what comes next tells the coordinator that it was refused.
+		_, _ = raw.Read(make([]byte, 1))
+	}
+}
+
 // A coordinator that has forgotten its secret takes no ticket of before: the
 // client comes once more at once, without one.
 func TestTicketRefused(t *testing.T) {
@@ -37,14 +51,7 @@ func TestTicketRefused(t *testing.T) {
 		next[Connecting](b, time.Minute)
 		forgetful := theirTLS()
 		identity.Resumable(forgetful, [][32]byte{theirKey.Secret("other tickets")})
-		raw, err := b.listener.Accept()
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer raw.Close()
-		if err := tls.Server(raw, forgetful).HandshakeContext(b.Context()); err == nil {
-			_, _ = raw.Read(make([]byte, 1)) // until the client has closed it
-		}
+		b.refusedBy(forgetful)
 		p := b.accept()
 		if state := p.conn.ConnectionState(); state.DidResume || state.CurveID != tls.X25519MLKEM768 {
 			b.Errorf("the client comes by ticket: %v, and %v", state.DidResume, state.CurveID)
@@ -62,15 +69,7 @@ func TestTicketOfBefore(t *testing.T) {
 		b.login(7, 40).conn.Close()
 		b.lost(time.Second)
 		next[Connecting](b, time.Minute)
-		raw, err := b.listener.Accept()
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer raw.Close()
-		if err := tls.Server(raw, theirTLS()).HandshakeContext(b.Context()); err == nil {
-			// Only what comes next tells the coordinator that it was refused.
-			_, _ = raw.Read(make([]byte, 1))
-		}
+		b.refusedBy(theirTLS())
 		if d := next[Disconnected](b, time.Second); !errors.Is(d.Cause, expired) {
 			b.Errorf("the client tells %+v", d)
 		}

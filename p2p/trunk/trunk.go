@@ -139,8 +139,9 @@ func (t *Trunk) Dial(ctx context.Context) (net.Conn, Way, error) { return t.dial
 
 // DialTLS is Dial with a handshake on top. A way counts as working once that is
 // done, since there are networks that let connections be made and then throw
-// away what they don't know. What config's verification says of the other side
-// is returned as it is, if it belongs to p2p.ErrTransport.
+// away what they don't know. config makes the configuration of one handshake, and
+// is called for each, maybe from several goroutines; what its verification says of
+// the other side is returned as it is, if it belongs to p2p.ErrTransport.
 func (t *Trunk) DialTLS(ctx context.Context, config func() *tls.Config) (*tls.Conn, Way, error) {
 	conn, way, err := t.dial(ctx, config)
 	if err != nil {

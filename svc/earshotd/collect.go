@@ -31,16 +31,13 @@ func collectByGrowth() (end func()) {
 	c := new(collecting)
 	c.next()
 	percent := debug.SetGCPercent(-1)
-	return func() {
+	return sync.OnceFunc(func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.ended {
-			return
-		}
 		c.ended = true
 		debug.SetGCPercent(percent)
 		debug.SetMemoryLimit(math.MaxInt64)
-	}
+	})
 }
 
 // next sets the limit for the next collection, and is called after it.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"net"
@@ -183,16 +182,11 @@ func inspircd(dir string, at netip.AddrPort) ([]string, error) {
 	return inspircdWith(dir, at, "", "")
 }
 
-// inspircdTLS has a key of the kind that a coordinator has, so that a handshake
-// is as much work.
+// inspircdTLS has a key of the kind that a coordinator has. Its handshakes are a
+// little less work, since nobody shows it a certificate.
 func inspircdTLS(dir string, at netip.AddrPort) ([]string, error) {
-	c := identity.NewKey().Certificate()
-	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
-	if err != nil {
-		return nil, err
-	}
-	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	key := identity.NewKey()
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: key.Certificate().Certificate[0]}), key.MarshalPEM()...)
 	file := filepath.Join(dir, "key.pem")
 	if err := os.WriteFile(file, both, 0o600); err != nil {
 		return nil, err
